@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import whygen
@@ -206,3 +208,31 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert len(index["items"]) == 12
     assert not any(item["error"] for item in index["items"])
     assert len({json.loads(each)["key"] for each in done.read_text().splitlines()}) == 12
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [tuple(PROMPTS.values()), (each for each in PROMPTS.values()), np.array([*PROMPTS.values()]), pd.Series(PROMPTS)],
+)
+def test_prompts_come_from_whatever_gives_one_after_another(rows: object) -> None:
+    found = whygen.explain_many("planted/additive", rows, cache=None, **QUICK)  # type: ignore[arg-type]
+    assert [each.name for each in found] == ["prompt 1", "prompt 2", "prompt 3"]
+    assert [each.explanation is not None for each in found] == [True] * 3
+    assert found[1:] == found.items[1:]
+    assert "prompt 3" in found
+    assert "prompt 4" not in found
+
+
+def test_what_is_no_row_of_prompts_is_told_how_it_becomes_one(tmp_path: Path) -> None:
+    kept = tmp_path / "prompts.jsonl"
+    kept.write_text('"a fox ran home"\n', encoding="utf-8")
+    told = {
+        r"Write pathlib\.Path\(": str(kept),
+        r"write \[prompt\]": "a fox ran home",
+        r"Write list\(table\['Prompt'\]\)": pd.DataFrame({"id": [1], "Prompt": ["a fox ran home"]}),
+        r"write sorted\(prompts\)": {"a fox ran home"},
+        "give a list of prompts": 7,
+    }
+    for words, given in told.items():
+        with pytest.raises(UsageError, match=words):
+            whygen.explain_many("planted/additive", given, **QUICK)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -79,8 +79,8 @@ def explain_many(
 
     Args:
         model: as in `explain_prompt`; None where every prompt is a recorded call, which names its own.
-        prompts: a list, or a dict by name, of what `explain_prompt` takes; or the path of a file of prompts: plain
-            lines, JSON Lines, recorded calls (see `whygen.prompt.prompt_files.read_prompts`).
+        prompts: a list, a column of a table, or a dict by name, of what `explain_prompt` takes; or the path of a file
+            of prompts: plain lines, JSON Lines, recorded calls (see `whygen.prompt.prompt_files.read_prompts`).
         out: a folder, in which each explanation is written as it is done. The same call again goes on from there.
         preset: as in `explain_prompt`, as are those that are not explained here.
         encoder: for the targets and kernels that need one.
@@ -197,15 +197,53 @@ def _named(prompts: object) -> list[NamedPrompt]:
         return read_prompts(prompts)
     if isinstance(prompts, Mapping):
         items = [(str(name), each) for name, each in cast("Mapping[object, object]", prompts).items()]
-    elif isinstance(prompts, Sequence) and not isinstance(prompts, str | bytes):
-        items = [(f"prompt {number}", each) for number, each in enumerate(cast("Sequence[object]", prompts), start=1)]
+    elif _is_a_row(prompts):
+        items = [(f"prompt {number}", each) for number, each in enumerate(cast("Iterable[object]", prompts), start=1)]
     else:
-        raise UsageError(
-            f"prompts is {short(prompts)}: give a list of prompts, a dict of them by name, or a pathlib.Path of a file."
-        )
+        raise UsageError(f"prompts is {short(prompts)}: {_LISTS}{_in_a_list(prompts)}")
     if not items:
         raise UsageError("prompts is empty: give at least one.")
     return [NamedPrompt(name, partial(_same, cast("Source | Call", each))) for name, each in items]
+
+
+_LISTS = "give a list of prompts, a dict of them by name, or a pathlib.Path of a file."
+
+
+def _is_a_row(prompts: object) -> bool:
+    """Whether this gives prompts one after another: a list, a column of a table, a generator."""
+    return (
+        isinstance(prompts, Iterable)
+        and not isinstance(prompts, str | bytes | Set)
+        and not _columns(cast("object", prompts))
+    )
+
+
+def _columns(prompts: object) -> list[str]:
+    """Names of a table's columns: of pandas and polars, and of datasets."""
+    named = getattr(prompts, "column_names", None) or getattr(prompts, "columns", None)
+    return [str(each) for each in cast("Iterable[object]", named)] if isinstance(named, Iterable) else []
+
+
+def _in_a_list(prompts: object) -> str:
+    """How what was given becomes such a list."""
+    if isinstance(prompts, str):
+        if prompts and "\n" not in prompts and _is_file(prompts):
+            return f" Write pathlib.Path({short(prompts)})."
+        return " For one prompt, write [prompt], or ask whygen.explain_prompt."
+    if columns := _columns(prompts):
+        named = next((each for each in columns if each.lower() in _PROMPT_COLUMNS), columns[0])
+        return f" Write list(table[{named!r}])."
+    return " A set has no order: write sorted(prompts)." if isinstance(prompts, Set) else ""
+
+
+_PROMPT_COLUMNS = frozenset({"prompt", "prompts", "text", "texts", "question", "input", "instruction"})
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a zero byte
+        return False
 
 
 def _same(prompt: Source | Call) -> Source | Call:
