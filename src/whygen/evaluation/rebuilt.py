@@ -6,7 +6,6 @@ out by comparing with what was recorded, and refused.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ from whygen.prompt.estimands import load_estimand
 from whygen.prompt.kernels import WeightedLeastSquares
 from whygen.prompt.proxy import with_proxy
 from whygen.prompt.saved import effects_of
-from whygen.prompt.surrogates import Remembers, Surrogate, load_surrogate
+from whygen.prompt.surrogates import Remembers, Surrogate, load_surrogate, one_thread
 from whygen.results.prompt import PromptExplanation
 from whygen.stats.seeds import generator
 from whygen.types import Floats
@@ -34,16 +33,6 @@ ROUNDS = 20
 def attributions(explanation: PromptExplanation) -> Floats:
     """Attributions, shape ``(n,)``."""
     return np.array([unit.attribution for unit in explanation.units], dtype=np.float64)
-
-
-def one_thread() -> AbstractContextManager[object]:
-    """Many small fits are done fastest by one thread: on a busy machine threads of BLAS wait for each other.
-
-    296 masks of 25 units took 20 seconds of processor time by two threads, and 5 by one.
-    """
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=1, user_api="blas")
 
 
 class Shuffled(NamedTuple):

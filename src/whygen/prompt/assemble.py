@@ -25,6 +25,7 @@ from whygen.prompt.proxy import proxy_record
 from whygen.prompt.reading import unit_of
 from whygen.prompt.recipe import recipe_of
 from whygen.prompt.sentences import sentence_matrix
+from whygen.prompt.surrogates import one_thread
 from whygen.prompt.targets import Compares, Timed
 from whygen.prompt.units import chat_record, shown
 from whygen.prompt.warnings import Signs, warn
@@ -68,21 +69,25 @@ def explained(found: Findings, asker: Asker | None = None, *, further: int = 0) 
         further: calls that may be made beside the masks: to send accused parts alone, or to shrink sets of units.
     """
     options = found.plan.options
-    why = None if options.suspect is None else judge(found, suspect=options.suspect)
+    with one_thread():
+        why = None if options.suspect is None else judge(found, suspect=options.suspect)
     if why is not None and why.verdict == "open" and asker is not None and further and found.answers.ended is None:
         ask_alone(asker, [part.unit for part in why.accused], times=further)
         found, further = replace(found, answers=asker.updated(found.answers)), 0
-        why = judge(found, suspect=options.suspect or ())
+        with one_thread():
+            why = judge(found, suspect=options.suspect or ())
     # Of an action that never came no parts can be shown that keep it, or that it goes with.
     came = why is None or why.verdict != "nothing"
     few = sets(found, asker, further=further) if options.sets is not None and came else None
     if asker is not None:  # shrinking sets may have asked more
         found = replace(found, answers=asker.updated(found.answers))
     matrix = None
-    if options.matrix != "none":
-        matrix = sentence_matrix(found.answers, found.target, lambda meter: estimate_of(found, meter))
+    with one_thread():
+        if options.matrix != "none":
+            matrix = sentence_matrix(found.answers, found.target, lambda meter: estimate_of(found, meter))
+        whole = assemble(found, acting=interactions(found))
     update = {"matrix": matrix, "sets": few, "why": why and told(why, few)}
-    return partial(assemble(found, acting=interactions(found)).model_copy(update=update), found.answers)
+    return partial(whole.model_copy(update=update), found.answers)
 
 
 def without_calls(explanation: PromptExplanation) -> PromptExplanation:

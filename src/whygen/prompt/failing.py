@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.calls import End
-from whygen.prompt.units import Units, shown
+from whygen.prompt.units import Sent, Units, shown
 from whygen.types import Failure, Output, Request
 
 FEWEST: Final = 6
@@ -32,10 +32,10 @@ class Failing:
 
     units: Units
     _names: tuple[str, ...] = ()
-    _failed: set[str] = field(default_factory=set[str])
-    _answered: set[str] = field(default_factory=set[str])
+    _failed: set[Sent] = field(default_factory=set[Sent])
+    _answered: set[Sent] = field(default_factory=set[Sent])
     _first: Failure | None = None
-    _heard: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
+    _heard: list[tuple[Sent, bool]] = field(default_factory=list[tuple[Sent, bool]])
     """Prompts that were not looked at yet, and whether each failed."""
     _shared: dict[bool, NDArray[np.bool_]] = field(init=False)
     """Which names all failing prompts, and no answered one, lack (True) or have (False)."""
@@ -46,7 +46,7 @@ class Failing:
 
     def __call__(self, request: Request, answer: Output | Failure) -> End | None:
         """Why to send nothing more; None to go on."""
-        prompt = shown(request.prompt)
+        prompt = request.prompt
         if isinstance(answer, Output) or answer.kind == "refused":
             self._answered.add(prompt)
             self._heard.append((prompt, False))
@@ -65,8 +65,8 @@ class Failing:
         them in each prompt took half the time of a run.
         """
         whole = shown(self.units.prompt)
-        for prompt, failed in self._heard:
-            open_ = self._shared[True] | self._shared[False]
+        for sent, failed in self._heard:
+            prompt, open_ = shown(sent), self._shared[True] | self._shared[False]
             fewer = [prompt.count(name) < whole.count(name) for name in compress(self._names, open_)]
             lacks = np.array(fewer, dtype=bool)
             self._shared[True][open_] &= lacks == failed

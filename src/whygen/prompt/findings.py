@@ -47,11 +47,10 @@ from whygen.prompt.plan import Plan
 from whygen.prompt.proxy import ProxyAnswers
 from whygen.prompt.reading import Meter, read
 from whygen.prompt.sets import Ask, SetCall, answer_sets
-from whygen.prompt.surrogates import LINEAR, Linear, Ridge, Surrogate
+from whygen.prompt.surrogates import LINEAR, Linear, Ridge, Surrogate, one_thread
 from whygen.prompt.surrogates.base import Support, group_means
 from whygen.prompt.surrogates.products import fit_both, leftover, pursue
 from whygen.prompt.targets import Compares, Target
-from whygen.prompt.units import shown
 from whygen.results.records import AnswerSets, InteractionRecord
 from whygen.stats.intervals import Interval, score_error, student_half_width
 from whygen.stats.multiplicity import benjamini_hochberg
@@ -102,7 +101,8 @@ def find(
         BudgetError, ModelError, EndedError, KeyboardInterrupt: if too little was answered, by what was the reason.
     """
     effects = read(answers, plan, meter)
-    estimate = _estimate(answers, effects, meter, plan, seed)
+    with one_thread():
+        estimate = _estimate(answers, effects, meter, plan, seed)
     own = plan if estimate.weight else plan.without_proxy  # sums of attributions are fitted as these were
     return Findings(answers, meter, own, seed, effects, estimate, proxy)
 
@@ -179,7 +179,7 @@ def _calls(found: Findings, place: int, row: int) -> list[SetCall]:
     outputs = found.answers.of(row)
     known = [effect for effect in draws.tolist() if not np.isnan(effect)]
     return [
-        SetCall(effect, shown(found.answers.prompts[row]), outputs[min(draw, len(outputs) - 1)].said, place)
+        SetCall(effect, found.answers.prompts[row], outputs[min(draw, len(outputs) - 1)].said, place)
         for draw, effect in enumerate(known)
     ]
 
@@ -190,7 +190,7 @@ def _asking(asker: Asker) -> Ask:
         return [
             SetCall(np.nan, "", "")
             if one is None
-            else SetCall(float(asker.meter([one.output])[0]), shown(one.prompt), one.output.said)
+            else SetCall(float(asker.meter([one.output])[0]), one.prompt, one.output.said)
             for one in answered
         ]
 

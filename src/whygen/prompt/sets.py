@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincc, betaln
 
 from whygen.prompt.noise import Steadiness
+from whygen.prompt.units import Sent, shown
 from whygen.results.records import AnswerSets, UnitSet
 from whygen.types import Floats, Masks
 
@@ -53,7 +54,7 @@ class SetCall:
     """A call that was made: its effect (NaN if it failed), what was sent, what came back, and its row of evidence."""
 
     effect: float
-    prompt: str
+    prompt: Sent
     output: str
     row: int | None = None
 
@@ -334,7 +335,7 @@ def _shown(search: _Search, members: Mask, texts: Sequence[str]) -> UnitSet:
         texts=tuple(texts[unit] for unit in units),
         effect=float(np.mean([call.effect for call in calls])),
         row=next((call.row for call in calls if call.row is not None), None),
-        prompt=shows.prompt,
+        prompt=shown(shows.prompt),
         output=shows.output,
         minimal=search.is_minimal(members),
         fewest=search.is_fewest(members, len(texts)),

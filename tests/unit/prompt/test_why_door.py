@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 import whygen
 from whygen.cli.app import app
 from whygen.errors import ModelError, UsageError
-from whygen.prompt.units import split
+from whygen.prompt.units import chats, split
+from whygen.prompt.units.transcripts import transcript_text
 from whygen.prompt.why.settings import options_of, protocol_of, sent_as, settings_for
 from whygen.prompt.why.suspects import named_parts
 from whygen.records import Call
@@ -53,6 +54,21 @@ def record(tmp_path: Path) -> Path:
     path = tmp_path / "call.json"
     path.write_text(json.dumps(_wire(planted.chat, planted.answer)))
     return path
+
+
+def test_what_was_sent_is_written_out_once_for_each_answer(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Chat] = []
+
+    def counted(chat: Chat) -> str:
+        written.append(chat)
+        return transcript_text(chat)
+
+    monkeypatch.setattr(chats, "transcript_text", counted)
+    found = whygen.explain_prompt("planted/agent-2", Call.read(record), budget=64, cache=None)
+    assert found.evidence is not None
+    assert len(found.evidence.samples) > 60
+    # Besides: what was sent without the whole request, to find the answers that are shown.
+    assert len(written) <= len(found.evidence.samples) + 30
 
 
 def _run(*words: str) -> tuple[int, str]:

@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import fisher_exact
 
 from whygen.prompt import designs
+from whygen.prompt.why import rules
 from whygen.prompt.why.rules import Answered, beside_others, p_values
 from whygen.types import Floats, Masks
 
@@ -114,3 +115,15 @@ def test_a_seed_gives_the_same_p_values() -> None:
     design = _design(12, 20, rng)
     answered = _answered(design, design.masks[:, 1] | (rng.random(40) < 0.1))
     assert np.array_equal(*(p_values(answered, np.random.default_rng(3)) for _ in range(2)))
+
+
+@pytest.mark.parametrize("draws", [1.0, 3.0])
+def test_values_that_are_kept_are_those_that_are_worked_out(draws: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    design = _design(9, 14, rng)
+    drawn = np.full(28, draws)
+    answered = _answered(design, rng.binomial(drawn.astype(int), np.where(design.masks[:, 4], 0.95, 0.05)), drawn)
+    kept = p_values(answered, np.random.default_rng(3))
+    monkeypatch.setattr(rules, "MOST_KEPT", 0)
+    assert np.array_equal(kept, p_values(answered, np.random.default_rng(3)))
+    assert kept.argmin() == 4

@@ -35,13 +35,13 @@ from numpy.typing import NDArray
 
 from whygen.errors import UsageError
 from whygen.evaluation.case import Case, Metric, mean_of, percentiles
-from whygen.evaluation.rebuilt import ROUNDS, Rebuilt, Shuffled, one_thread, rebuild
+from whygen.evaluation.rebuilt import ROUNDS, Rebuilt, Shuffled, rebuild
 from whygen.evaluation.result import Measure
 from whygen.prompt.effects import Effects
 from whygen.prompt.estimands import load_estimand
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit, folds_for
 from whygen.prompt.kernels import Dropped
-from whygen.prompt.surrogates import ByChance, Fitted, Surrogate, fitter
+from whygen.prompt.surrogates import ByChance, Fitted, Surrogate, fitter, one_thread
 from whygen.results.prompt import PromptExplanation
 from whygen.stats.intervals import student_half_width
 from whygen.stats.seeds import generator

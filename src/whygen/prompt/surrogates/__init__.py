@@ -10,7 +10,17 @@ from __future__ import annotations
 
 from whygen.errors import UnknownNameError
 from whygen.prompt.surrogates.adaptive import Adaptive
-from whygen.prompt.surrogates.base import ByChance, Fitted, Linear, Remembers, Sum, Surrogate, fitter, folded
+from whygen.prompt.surrogates.base import (
+    ByChance,
+    Fitted,
+    Linear,
+    Remembers,
+    Sum,
+    Surrogate,
+    fitter,
+    folded,
+    one_thread,
+)
 from whygen.prompt.surrogates.kernel import KernelRidge
 from whygen.prompt.surrogates.linear import BayesianRidge, Lasso, Ols, Ridge
 from whygen.prompt.surrogates.products import Pairs
@@ -20,7 +30,7 @@ from whygen.prompt.surrogates.trees import Boosting
 __all__ = [
     "LINEAR", "SURROGATES", "Adaptive", "BayesianRidge", "Boosting", "ByChance", "Fitted", "KernelRidge", "Lasso",
     "Linear", "Ols", "Pairs", "Powered", "Proxied", "Proxy", "Remembers", "Ridge", "Sum", "Surrogate", "fitter",
-    "folded", "load_surrogate",
+    "folded", "load_surrogate", "one_thread",
 ]  # fmt: skip
 
 SURROGATES: dict[str, Surrogate] = {

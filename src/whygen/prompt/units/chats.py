@@ -15,7 +15,7 @@ from whygen.errors import UsageError
 from whygen.prompt.units.callparts import CallPart, call_parts, cut_within
 from whygen.prompt.units.pieces import Notices, Piece, Units, joined, laid, moved, pin_pieces
 from whygen.prompt.units.texts import SPLITTERS, Splitter, whole
-from whygen.prompt.units.transcripts import BARE, STAND_IN, Slot, Transcript, saying, transcript
+from whygen.prompt.units.transcripts import BARE, STAND_IN, Slot, Transcript, saying, transcript, transcript_text
 from whygen.results.prompt import PART_KINDS, ChatRecord, Section
 from whygen.texts import Span
 from whygen.types import Chat, Edit, Message, Prompt, Tool
@@ -323,5 +323,5 @@ def _emptied(told: Transcript, pieces: Sequence[Piece]) -> set[int]:
 def shown(prompt: Prompt) -> str:
     """A prompt as one text: a chat as its transcript, an edit as its instruction."""
     if isinstance(prompt, Chat):
-        return transcript(prompt).text
+        return transcript_text(prompt)
     return prompt.instruction if isinstance(prompt, Edit) else prompt

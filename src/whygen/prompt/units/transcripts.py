@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from whygen.results.prompt import Section
 from whygen.safe import without_keys
@@ -76,7 +77,8 @@ class _Writer:
         self.pieces: list[str] = []
         self.place = 0
         self.slots: list[Slot] = []
-        self.sections: list[Section] = []
+        self.sections: list[partial[Section]] = []
+        """Made where they are asked for: hundreds of prompts are written for their text alone."""
 
     def write(self, text: str) -> int:
         """Write a text; returns where it began."""
@@ -97,7 +99,9 @@ class _Writer:
             if given:
                 self.write("\n" + json.dumps(given, ensure_ascii=False, default=str))
         self.slots.append(Slot(start, self.place, tool=number, inner=inner))
-        self.sections.append(Section(kind="tool", name=f"tool definition {tool.name}", start=start, end=self.place))
+        self.sections.append(
+            partial(Section, kind="tool", name=f"tool definition {tool.name}", start=start, end=self.place)
+        )
 
     def message(self, number: int, message: Message, head: str) -> None:
         self.write(("\n\n" if self.place else "") + f"{head}:\n")
@@ -112,15 +116,17 @@ class _Writer:
         for call in message.calls:
             self.write("\n" if self.place > start else "")
             begins = self.write(f"[calls {call.name} {call.arguments}]")
-            self.sections.append(Section(kind="call", name=f"call of {call.name}", start=begins, end=self.place))
-        self.sections.insert(place, Section(kind="message", name=message.role, start=start, end=self.place))
+            self.sections.append(
+                partial(Section, kind="call", name=f"call of {call.name}", start=begins, end=self.place)
+            )
+        self.sections.insert(place, partial(Section, kind="message", name=message.role, start=start, end=self.place))
 
     def _parts(self, number: int, message: Message) -> None:
         for part, content in enumerate(message.parts):
             self.write("\n" if part else "")
             if isinstance(content, Picture):
                 begins = self.write(_pictures(1))
-                self.sections.append(Section(kind="image", name="image", start=begins, end=self.place))
+                self.sections.append(partial(Section, kind="image", name="image", start=begins, end=self.place))
                 continue
             begins = self.write(content if isinstance(content, str) else content.text or _note(content))
             noted = isinstance(content, Block) and not content.text
@@ -131,6 +137,17 @@ class _Writer:
 
 def transcript(chat: Chat) -> Transcript:
     """A chat as one text: its tools, then its messages, each below the name of its role."""
+    writer = _written(chat)
+    sections = tuple(make() for make in writer.sections)
+    return Transcript("".join(writer.pieces), tuple(writer.slots), sections)
+
+
+def transcript_text(chat: Chat) -> str:
+    """The text of a chat's transcript, for whoever needs nothing else of it."""
+    return "".join(_written(chat).pieces)
+
+
+def _written(chat: Chat) -> _Writer:
     writer = _Writer()
     for number, tool in enumerate(chat.tools):
         writer.tool(number, tool)
@@ -138,7 +155,7 @@ def transcript(chat: Chat) -> Transcript:
     for number, message in enumerate(chat.messages):
         name = called.get(message.answers) if message.role == "tool" else None
         writer.message(number, message, f"tool ({name})" if name else message.role)
-    return Transcript("".join(writer.pieces), tuple(writer.slots), tuple(writer.sections))
+    return writer
 
 
 def called_names(chat: Chat) -> dict[str, str]:

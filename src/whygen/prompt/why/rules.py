@@ -27,6 +27,9 @@ BESIDE = 0.01
 """p-value that a named part may have beside the other named ones: true ones are far below, chance is mostly above."""
 DEALT_BESIDE = 2000
 
+MOST_KEPT = 1 << 20
+"""Values of a rule that are kept at most."""
+
 ROUNDING = 1e-9
 
 
@@ -57,11 +60,13 @@ def p_values(answered: Answered, rng: np.random.Generator) -> Floats:
     n: int = answered.masks.shape[1]
     if not 0.0 < float(answered.taken.sum()) < float(answered.drawn.sum()):
         return np.ones(n, dtype=np.float64)
-    return np.array([_p_value(answered, unit, stream) for unit, stream in enumerate(rng.spawn(n))], dtype=np.float64)
+    rule = _Rule(answered)
+    found = [_p_value(answered, unit, rule, stream) for unit, stream in enumerate(rng.spawn(n))]
+    return np.array(found, dtype=np.float64)
 
 
-def _p_value(answered: Answered, unit: int, rng: np.random.Generator) -> float:
-    likelihood, dealer = _Likelihood(answered, unit), _Dealer(answered, unit, rng)
+def _p_value(answered: Answered, unit: int, rule: _Rule, rng: np.random.Generator) -> float:
+    likelihood, dealer = _Likelihood(answered, unit, rule), _Dealer(answered, unit, rng)
     seen = likelihood(answered.masks[None, :, unit], answered.taken[None, :])[0] - ROUNDING
     above, dealt = 0, 0
     for deals, enough in DEALS:
@@ -155,26 +160,52 @@ def _halves(answered: Answered) -> NDArray[np.bool_]:
     return ((sizes == 2) & (total == 1.0).all(axis=1))[group.reshape(-1)]
 
 
+class _Rule:
+    """Log-likelihood of a rule by how many answers it holds for, and how many of these took the action.
+
+    Both are counts, and a test deals them out by the hundred thousand: of few answers all values are kept.
+    """
+
+    def __init__(self, answered: Answered) -> None:
+        self._all, self._acted = int(answered.drawn.sum()), int(answered.taken.sum())
+        self._least = float(_entropy(np.array(float(self._acted)), np.array(float(self._all))))
+        self._kept: Floats | None = None
+        if (self._acted + 1) * (self._all + 1) <= MOST_KEPT:
+            acted, drawn = np.indices((self._acted + 1, self._all + 1), dtype=np.float64)
+            with np.errstate(invalid="ignore"):  # where more act than were drawn
+                self._kept = self._of(acted, drawn).ravel()
+
+    def __call__(self, acted: Floats, drawn: Floats) -> Floats:
+        """Of counts of one shape; no rule at all where the action is no likelier inside than outside."""
+        if self._kept is None:
+            return self._of(acted, drawn)
+        return self._kept[(acted * (self._all + 1) + drawn).astype(np.intp)]
+
+    def _of(self, acted: Floats, drawn: Floats) -> Floats:
+        rest, rest_acted = self._all - drawn, self._acted - acted
+        found = _entropy(acted, drawn) + _entropy(rest_acted, rest)
+        return np.where(acted * rest > rest_acted * drawn, found, self._least)
+
+
 class _Likelihood:
     """Log-likelihood of the best rule with a unit."""
 
-    def __init__(self, answered: Answered, unit: int) -> None:
-        self._drawn = answered.drawn
+    def __init__(self, answered: Answered, unit: int, rule: _Rule) -> None:
+        self._drawn, self._rule = answered.drawn, rule
         self._others = np.delete(answered.masks, unit, axis=1).astype(np.float64)
         self._where, self._acted = answered.drawn @ self._others, answered.taken @ self._others
-        self._all, self._all_acted = float(answered.drawn.sum()), float(answered.taken.sum())
 
     def __call__(self, own: NDArray[np.bool_], taken: Floats) -> Floats:
         """Of each deal ``(d, m)``, shape ``(d,)``."""
         drawn, acted = own * self._drawn, own * taken
-        alone = drawn.sum(axis=1, keepdims=True), acted.sum(axis=1, keepdims=True)
-        both = drawn @ self._others, acted @ self._others
-        either = alone[0] + self._where - both[0], alone[1] + self._acted - both[1]
-        where, took = (np.concatenate(each, axis=1) for each in zip(alone, both, either, strict=True))
-        rest, rest_took = self._all - where, self._all_acted - took
-        found = _entropy(took, where) + _entropy(rest_took, rest)
-        least = _entropy(np.array(self._all_acted), np.array(self._all))
-        return np.where(took * rest > rest_took * where, found, least).max(axis=1)
+        found = self._rule(acted.sum(axis=1), drawn.sum(axis=1))
+        if not self._others.shape[1]:
+            return found
+        alone_drawn, alone_acted = drawn.sum(axis=1, keepdims=True), acted.sum(axis=1, keepdims=True)
+        both_drawn, both_acted = drawn @ self._others, acted @ self._others
+        both = self._rule(both_acted, both_drawn).max(axis=1)
+        either = self._rule(alone_acted + self._acted - both_acted, alone_drawn + self._where - both_drawn)
+        return np.maximum(np.maximum(found, both), either.max(axis=1))
 
 
 def _entropy(taken: Floats, drawn: Floats) -> Floats:
