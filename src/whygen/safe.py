@@ -81,11 +81,19 @@ def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> 
 
 
 SECRETS: Final = re.compile(
-    r"(?i)(?:proxy-)?authorization|cookie|(?:x[-_])?api[-_]?key|password|"
+    r"(?i)(?:proxy-)?authorization|cookie|(?:[\w-]*[-_])?api[-_]?key|password|"
     r"(?:[\w-]*[-_])?(?:access|auth|authorization|bearer|refresh|session|secret|security|api)[-_]?token|"
     r"(?:[\w-]*[-_])?(?:client[-_]?secret|secret[-_]?(?:access[-_]?)?key|private[-_]?key|connection[-_]?string)"
 )
 """Names under which JSON holds a secret."""
+_LOCKED: Final = re.compile(r"(?i)auth(?:entication|orization)?|credentials?")
+_OPENS: Final = frozenset({"key", "value", "token"})
+
+
+def is_secret(name: str, inside: str = "") -> bool:
+    """Whether JSON holds a secret under a name: by itself, or as what opens an object that is called credentials."""
+    opens = name.lower() in _OPENS and _LOCKED.fullmatch(inside) is not None
+    return opens or SECRETS.fullmatch(name) is not None
 
 
 def without_keys(value: Any) -> Any:
@@ -99,13 +107,15 @@ def without_keys(value: Any) -> Any:
     )
 
 
-def _without_keys(value: Any, environment: Callable[[], Mapping[str, str]]) -> Any:
+def _without_keys(value: Any, environment: Callable[[], Mapping[str, str]], under: str = "") -> Any:
     if isinstance(value, str):
         return without_secrets(value, environment())
     if isinstance(value, Mapping):
         inside = cast("Mapping[str, Any]", value)
         return {
-            name: STAND_IN if isinstance(each, str) and SECRETS.fullmatch(name) else _without_keys(each, environment)
+            name: STAND_IN
+            if isinstance(each, str) and is_secret(name, under)
+            else _without_keys(each, environment, name)
             for name, each in inside.items()
         }
     if isinstance(value, list | tuple):

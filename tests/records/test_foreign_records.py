@@ -472,4 +472,4 @@ def test_what_a_service_runs_itself_is_not_offered_again_as_a_tool_of_the_reques
     request = {"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": [USER], "mcp_servers": [server]}
     answer = {"type": "message", "role": "assistant", "content": [used], "stop_reason": "end_turn"}
     call = read(tmp_path, {"request": request, "response": answer})
-    assert (call.chat.tools, dict(call.notices)) == ((), {})
+    assert (call.chat.tools, list(dict(call.notices))) == ((), ["ran-tools"])

@@ -82,7 +82,7 @@ def request(body: Field, notices: Notices) -> Field:
     system = _either(body, "systemInstruction")
     system = system if system.there else _either(config, "systemInstruction")
     asked: dict[str, Any] = {"messages": [*_system(system), *_Turns(notices).messages(turns)]}
-    asked |= _settings(config, notices)
+    asked |= _settings(config, notices, safety=_either(body, "safetySettings"))
     tools = body["tools"] if body["tools"].there else config["tools"]
     if told := list(_tools(tools, notices)):
         asked["tools"] = told
@@ -232,7 +232,7 @@ def _call(called: Field, otherwise: str) -> dict[str, Any]:
     }
 
 
-def _settings(config: Field, notices: Notices) -> dict[str, Any]:
+def _settings(config: Field, notices: Notices, *, safety: Field) -> dict[str, Any]:
     """The settings that both protocols have; what only Gemini's has is named."""
     asked: dict[str, Any] = {}
     for name, own in _SETTINGS.items():
@@ -251,6 +251,7 @@ def _settings(config: Field, notices: Notices) -> dict[str, Any]:
     left = sorted(
         name for name, value in (config.items() if config.is_object else []) if value.there and name not in known
     )
+    left += ["safetySettings"] if safety.value else []
     if left:
         notices.leave("Gemini's own protocol", left)
     return asked

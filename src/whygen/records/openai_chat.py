@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from whygen.chats import text_of
 from whygen.records.fields import Field
 from whygen.records.notices import Notices
 from whygen.records.parts import is_link, kept, sent_picture
@@ -16,8 +17,10 @@ ROLES: dict[str, Role] = {
     "function": "tool",
 }  # fmt: skip
 FINISHES: dict[str, FinishReason] = {
-    "length": "length", "max_tokens": "length", "content_filter": "refused", "refusal": "refused", "safety": "refused",
-    "model_length": "length",
+    "length": "length", "max_tokens": "length", "model_length": "length", "content_filter": "refused",
+    "safety": "refused", "refusal": "refused", "prohibited_content": "refused", "blocked": "refused",
+    "blocklist": "refused", "recitation": "refused", "spii": "refused", "guardrail_intervened": "refused",
+    "content_filtered": "refused", "error_toxic": "refused", "sensitive": "refused",
 }  # fmt: skip
 _WORDS = Words(
     length=("max_tokens", "max_completion_tokens"),
@@ -106,7 +109,7 @@ def read_message(turn: Field, notices: Notices, waiting: Sequence[str]) -> Messa
     _count_left_out(turn, notices)
     calls = tuple(_calls(turn)) if role == "assistant" else ()
     answers = _answers(turn, notices, waiting) if role == "tool" else ""
-    content = turn["content"]
+    content = _content(turn)
     if content.is_text:
         return _said(role, content.text(), turn, calls, answers)
     if role == "tool" and content.there and not content.is_list and not content["type"].there:
@@ -123,8 +126,14 @@ def read_message(turn: Field, notices: Notices, waiting: Sequence[str]) -> Messa
     return _said(role, "", turn, calls, answers)
 
 
+def _content(turn: Field) -> Field:
+    """What a message says; of one that was spoken, its words."""
+    spoken = turn.at("audio", "transcript")
+    return spoken if spoken.is_text and not turn["content"].value else turn["content"]
+
+
 def _count_left_out(turn: Field, notices: Notices) -> None:
-    if turn["audio"].there:
+    if turn["audio"].there and not turn.at("audio", "transcript").is_text:
         notices.count("lost-part", turn["audio"])
     if turn["prefix"].value is True:
         notices.count("prefix", turn["prefix"])
@@ -283,11 +292,13 @@ def answer_of(message: Field, notices: Notices, *, finish: str = "", model: str 
         usage: how many tokens were read and written.
     """
     turn = read_message(Field({**message.object(), "role": "assistant"}, message.place, message.source), notices, [])
-    refused = bool(message["refusal"].value)
+    parts = [part for part in message["content"] if part.is_object] if message["content"].is_list else []
+    refusal = message["refusal"].name_of_data() or "".join(part["refusal"].name_of_data() for part in parts)
     return Output(
-        text=turn.text,
+        # Asked again, an answer in parts comes back as their texts joined.
+        text=refusal or ("".join(filter(None, map(text_of, turn.parts))) if parts else turn.text),
         calls=turn.calls,
-        finish="refused" if refused else FINISHES.get(finish.lower().split(":")[0].strip(), "stop"),
+        finish="refused" if refusal else FINISHES.get(finish.lower().split(":")[0].strip(), "stop"),
         tokens_in=usage.first("prompt_tokens", "input_tokens").whole(),
         tokens_out=usage.first("completion_tokens", "output_tokens").whole(),
         extra={"model": model} if model else {},

@@ -163,6 +163,10 @@ def _call(item: Field) -> ToolCall:
     return ToolCall(item["name"].text(), arguments_text(written), item.first("call_id", "id").name())
 
 
+UNFINISHED = ("queued", "in_progress")
+"""What a response is while the service works on it."""
+
+
 def read_answer(body: Field, notices: Notices) -> Output | None:
     """The answer of a response: its texts and its calls; None where it holds none."""
     if not body["output"].is_list:
@@ -181,7 +185,7 @@ def read_answer(body: Field, notices: Notices) -> Output | None:
             calls.append(ToolCall(name, arguments_text(asked), item.first("call_id", "id").name()))
         elif kind == "reasoning":
             notices.count("reasoning", item)
-    if body["status"].value in ("failed", "cancelled") and not (texts or refusals or calls):
+    if body["status"].value in ("failed", "cancelled", *UNFINISHED) and not (texts or refusals or calls):
         return None
     ended = _INCOMPLETE.get(body.at("incomplete_details", "reason").name(), "length")
     model = body["model"].name()

@@ -106,12 +106,33 @@ def calls_in(values: Sequence[Field], *, cut: str = "") -> list[Recorded]:
         DataError: if they hold none that could be read.
     """
     groups: dict[str, tuple[Format, list[Field]]] = {}
-    for form, item in (each for found in values for each in _each(found)):
+    for form, item in (each for found in _paired(values) for each in _each(found)):
         groups.setdefault(form.name, (form, []))[1].append(item)
     kept = [each for form, group in groups.values() for each in form.calls(group)]
     if not kept:
         wrappers.kept_in(values[0])  # says what is missing
     return [_recorded(each, number, cut) for number, each in enumerate(kept, start=1)]
+
+
+def _paired(values: Sequence[Field]) -> Sequence[Field]:
+    """Lines of a batch and of its results, put into one file: each request with the answer of the same custom_id."""
+    named = [(each, each["custom_id"].name()) for each in values if each.is_object]
+    answers = {
+        name: answer.value
+        for each, name in named
+        if name and (answer := each["response"] if each["response"].is_object else each.at("result", "message")).there
+        and not each.first("body", "params").there
+    }  # fmt: skip
+    if not answers:
+        return values
+    asked = {name for each, name in named if name and each.first("body", "params").is_object}
+    return [
+        Field({**each.object(), "response": answers[name]}, each.place, each.source)
+        if each.is_object and (name := each["custom_id"].name()) in answers and each.first("body", "params").is_object
+        else each
+        for each in values
+        if not (each.is_object and each["custom_id"].name() in asked and not each.first("body", "params").there)
+    ]
 
 
 def holds_record(value: Field) -> bool:

@@ -9,7 +9,7 @@ from typing import cast
 from whygen.errors import DataError
 from whygen.records.fields import Field
 from whygen.records.notices import Notices
-from whygen.safe import SECRETS, STAND_IN, without_secrets
+from whygen.safe import STAND_IN, is_secret, without_secrets
 
 _LONG = 1000
 _ENCODED = re.compile(r"(?:data:[\w.+-]{1,80}/[\w.+-]{1,80};base64,)?[A-Za-z0-9+/=\r\n]*")
@@ -41,7 +41,7 @@ def _clean(found: Field, notices: Notices) -> object:
 
 def _held(key: str, found: Field, notices: Notices) -> object:
     """What stands under a key; a secret, if that is what the key calls it."""
-    if SECRETS.fullmatch(key) and isinstance(found.object()[key], str):
+    if is_secret(key, found.place.rpartition(".")[2]) and isinstance(found.object()[key], str):
         notices.count("key", found[key])
         return STAND_IN
     return _clean(found[key], notices)

@@ -61,8 +61,8 @@ def _is_realtime(item: Field) -> bool:
 _KNOWN = (
     Known(
         _is_answer,
-        "an answer without its request. Both are needed: {request, response}; of a batch, the line of the same "
-        "custom_id in the file that was sent",
+        "an answer without its request. Both are needed: {request, response}; of a batch, put the lines that "
+        "were sent and those of its results (of the same custom_id) into one file",
     ),
     Known(
         _has("prompt.id"),

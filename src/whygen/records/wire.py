@@ -60,6 +60,7 @@ class Sent:
                 "and nothing beside them, such as settings, tools or an answer. The forms that are read: docs/why.md.",
             )
         response = dialects.plain_answer(scrubbed(joined(self.response, notices), notices))
+        _say_what_ran(response, notices)
         for translator in () if self.protocol else _TRANSLATORS:
             if translator.speaks(body, self.path):
                 return self._translated(translator, body, response, notices)
@@ -83,7 +84,7 @@ class Sent:
 
     def _translated(self, translator: ModuleType, body: Field, response: Field, notices: Notices) -> Call:
         """The call of a protocol that is read as OpenAI's; the service that speaks it goes by the protocol's name."""
-        name = translator.model_of(self.path, body) or self.name
+        name = translator.model_of(self.path, body) or self.name or response.first("modelVersion", "model").name()
         asked, answered = translator.request(body, notices), translator.answer(response)
         chat, settings = openai_chat.read_request(asked, notices)
         answer = _answer(openai_chat, answered, notices)
@@ -103,6 +104,13 @@ def _answer(reader: ModuleType, response: Field, notices: Notices) -> Output | N
     answer = reader.read_answer(response, notices) if response.there else None
     if answer is not None or not response.there or response.value in ("", {}, []):
         return answer
+    if (state := response["status"].name()) in openai_responses.UNFINISHED:
+        notices.say(
+            "answer-unfinished",
+            f"The answer was not there yet when the record was made (status {state}). The model is asked for one "
+            "first, and that is explained; or get the finished one from the provider, and record that.",
+        )
+        return None
     error = response["error"] if response["error"].there else response
     told = error.first("message", "detail", "error").name() if error.is_object else error.name()
     if response["error"].there or response["type"].value == "error":
@@ -118,6 +126,34 @@ def _answer(reader: ModuleType, response: Field, notices: Notices) -> Output | N
             "first, and that is explained.",
         )
     return None
+
+
+_RUN_BY_SERVICE: Final = frozenset({
+    "web_search_call", "file_search_call", "code_interpreter_call", "mcp_call", "image_generation_call",
+    "server_tool_use", "mcp_tool_use",
+})  # fmt: skip
+_FOUND: Final = (
+    ("executed_tools",), ("context", "citations"), ("annotations",), ("groundingMetadata",), ("grounding_metadata",),
+    ("urlContextMetadata",), ("url_context_metadata",),
+)  # fmt: skip
+"""Where an answer says what its service looked up by itself."""
+
+
+def _say_what_ran(response: Field, notices: Notices) -> None:
+    """Say that the service ran tools while it answered: what they gave back is in no part that could be explained."""
+    items = [each for name in ("output", "content") if response[name].is_list for each in response[name]]
+    ran = [each["name"].name() or each["type"].name() for each in items if each["type"].name() in _RUN_BY_SERVICE]
+    choices = response["choices"] if response["choices"].is_list else response["candidates"]
+    first = next(iter(choices), Field(None)) if choices.is_list else Field(None)
+    told = [each.at(*way) for each in (first["message"], first) for way in _FOUND]
+    told += [response[name] for name in ("citations", "search_results")]
+    if ran or any(each.value for each in told):
+        names = ", ".join(dict.fromkeys(name.removesuffix("_call") for name in ran)) or "a search, or something like it"
+        notices.say(
+            "ran-tools",
+            f"While it answered, the service ran tools by itself ({names}). What they gave back is no part of the "
+            "request: it is fetched anew for every answer, cannot be explained, and may be what the answer rests on.",
+        )
 
 
 _PLACED = re.compile(r"/(?:deployments|models?)/([^/:]+)(?:/invoke|/chat/completions|:)")

@@ -21,7 +21,7 @@ _TALKS: Final = ("inputs", "input", "prompt", "messages", "model_input_messages"
 """Where tracers keep the messages alone."""
 _RESPONSES: Final = (
     "response", "response_body", "responseBody", "resp", "output", "outputs", "completion", "outputBodyJson",
-    "model_output_message", "output_message",
+    "model_output_message", "output_message", "preferred_output",
 )  # fmt: skip
 _IDS: Final = ("id", "call_id", "custom_id", "request_id", "requestId", "litellm_call_id", "uuid", "key")
 _TIMES: Final = (
@@ -125,7 +125,9 @@ def kept_in(item: Field) -> Kept:
     """
     found, item = item, _flat(item)
     response = _payload(item.first(*_RESPONSES))
-    if response.is_text and not _PIECES.match(response.text()):
+    said = next(iter(response), Field(None)) if response.is_list else Field(None)
+    messages = said["role"].is_text and not said["type"].there
+    if messages or (response.is_text and not _PIECES.match(response.text())):
         response = answer_in(response)
     if is_chat(item):
         return _kept(item, Sent(body=Field({"messages": item.value}, "", item.source), response=_nothing(item)))

@@ -40,8 +40,6 @@ from whygen.types import (
 RESPONSES: Final = "/v1/responses"
 PROTOCOL: Final = "responses"
 _INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "refused"}
-_SAYS_NO: Final = frozenset({"id", "type", "status", "name", "arguments", "input", "call_id"})
-"""Fields of an item that calls a tool which say nothing of what is asked of it."""
 
 
 def respond(client: openai.OpenAI, name: str, request: Request) -> Output:
@@ -180,7 +178,7 @@ def read_response(answer: Mapping[str, Any], *, seed: JsonValue = None) -> Outpu
     read, written = usage(answer)
     return Output(
         text=refusals or _texts(parts, "text"),
-        calls=tuple(_read_call(item) for item in items if str(dig(item, "type")).endswith("_call")),
+        calls=tuple(_read_call(item) for item in items if str(dig(item, "type")).endswith(_CALLED)),
         finish="refused" if refusals else _finish(answer),
         tokens_in=read,
         tokens_out=written,
@@ -198,13 +196,20 @@ def _finish(answer: Mapping[str, Any]) -> FinishReason:
     return _INCOMPLETE.get(str(dig(answer, "incomplete_details", "reason")), "length")
 
 
+_APPROVAL = "mcp_approval_request"
+_CALLED = ("_call", _APPROVAL)
+"""How items end that call something; a call of an MCP server may wait for a person's leave."""
+
+
 def _read_call(item: object) -> ToolCall:
     """A call of a function, of a tool of free form, or of a tool that the service ran itself."""
     kind = str(dig(item, "type"))
-    if kind in ("function_call", "mcp_call"):
+    if kind in ("function_call", "mcp_call", _APPROVAL):
         return call_of(dig(item, "name"), dig(item, "arguments"), dig(item, "call_id"))
     if kind == "custom_tool_call":
         return call_of(dig(item, "name"), dig(item, "input"), dig(item, "call_id"))
-    about = without(cast(Mapping[str, Any], item), _SAYS_NO)
-    asked = about.get("action", about.get("queries", about.get("code", {})))
-    return call_of(kind.removesuffix("_call"), as_text(asked), dig(item, "call_id"))
+    names = ("action", "queries", "code", "operation", "arguments")
+    asked = next((cast(JsonValue, found) for name in names if (found := dig(item, name)) is not None), "{}")
+    return call_of(
+        kind.removesuffix("_call"), asked if isinstance(asked, str) else as_text(asked), dig(item, "call_id")
+    )

@@ -19,7 +19,7 @@ FINISHES: Mapping[str, FinishReason] = {
     "length": "length", "max_tokens": "length", "content_filter": "refused", "safety": "refused",
     "refusal": "refused", "prohibited_content": "refused", "blocked": "refused", "blocklist": "refused",
     "recitation": "refused", "spii": "refused", "guardrail_intervened": "refused", "content_filtered": "refused",
-    "error_toxic": "refused", "sensitive": "refused",
+    "error_toxic": "refused", "sensitive": "refused", "model_length": "length",
 }  # fmt: skip
 MOST_LOGPROBS = 100_000
 """Tokens whose log-probabilities are kept."""
@@ -84,7 +84,9 @@ def read_chat(answer: Mapping[str, Any], *, seed: JsonValue = None) -> Output:
         return Output(finish="refused", extra=told(**provenance(answer, seed)))
     if not said:
         raise Malformed("JSON without a choice in it")
-    text, refusal = dig(choice, "message", "content"), dig(choice, "message", "refusal")
+    spoken, refusal = dig(choice, "message", "audio", "transcript"), dig(choice, "message", "refusal")
+    text = dig(choice, "message", "content") or spoken
+    refusal = refusal or "".join(each for part in _list(text) if isinstance(each := dig(part, "refusal"), str))
     refused = isinstance(refusal, str) and refusal != ""
     read, written = usage(answer)
     return Output(
