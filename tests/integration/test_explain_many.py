@@ -236,3 +236,13 @@ def test_what_is_no_row_of_prompts_is_told_how_it_becomes_one(tmp_path: Path) ->
     for words, given in told.items():
         with pytest.raises(UsageError, match=words):
             whygen.explain_many("planted/additive", given, **QUICK)  # type: ignore[arg-type]
+
+
+def test_a_row_without_a_model_is_refused_once_and_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"None of 3 prompts is a recorded call that names its model\. Name one as"):
+        whygen.explain_many(None, PROMPTS, out=tmp_path / "out", **QUICK)
+    with pytest.raises(UsageError, match="None of 3 prompts is a recorded call"):
+        whygen.forecast_many(None, PROMPTS, **QUICK)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UsageError, match="No model was named"):
+        whygen.explain_prompt(None, "a fox ran home", **QUICK)

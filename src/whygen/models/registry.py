@@ -14,6 +14,11 @@ from whygen.models.protocols import Model, ModelOptions, Provider
 from whygen.remote import is_service
 from whygen.safe import is_stop, says
 
+NO_MODEL = (
+    "Name one as the first argument (model=), or by --model on the command line: a URI such as openai/NAME, hf/FOLDER "
+    "or py/MODULE:FUNCTION."
+)
+
 
 @cache
 def _found() -> tuple[dict[str, Provider], dict[str, str]]:
@@ -122,6 +127,8 @@ def load_model(model: object, options: ModelOptions | None = None) -> Model:
             f"model is a {type(opened).__name__}, which encodes and decodes samples and answers no prompt: it is "
             "explained by explain_anchors (whygen anchors)."
         )
+    if opened is None:
+        raise UsageError(f"No model was named. {NO_MODEL}")
     raise UsageError(
         f"model is a {type(opened).__name__}: give a URI, a callable str -> str, (model, tokenizer) of "
         f"transformers, or an object with uri, limits and answer().{_called_by(opened)}"

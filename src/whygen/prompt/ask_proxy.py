@@ -12,9 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from whygen.calls import RunOptions, identity_of, make_runner
-from whygen.errors import MissingError, UsageError
-from whygen.models import Model, ModelOptions, load_model
+from whygen.calls import RunOptions, make_runner
+from whygen.models import Model
 from whygen.prompt.ask import ask_design
 from whygen.prompt.asker import Asker
 from whygen.prompt.designs import Design
@@ -29,27 +28,6 @@ from whygen.stats.seeds import generator
 
 UNUSED = "proxy-unused"
 """The notice where a proxy has no part."""
-
-
-def open_proxy(session: Session, named: object) -> Model:
-    """The proxy, before anything is paid for.
-
-    Raises:
-        UsageError, MissingError: saying that it is the proxy that cannot be opened.
-    """
-    try:
-        found = load_model(named, _opened(session, named))
-    except UsageError as error:
-        raise UsageError(f"The proxy cannot be opened: {error}") from error
-    except MissingError as error:
-        raise MissingError(f"The proxy cannot be opened: {error}") from error
-    known = identity_of(found)
-    if known is not None and known == identity_of(session.model):
-        raise UsageError(
-            f"The proxy cannot be told from the model: both are {found.uri}, and answers are kept by what a model says "
-            "it is. Name another model; two objects of your own need two URIs."
-        )
-    return found
 
 
 def ask_proxy(
@@ -104,13 +82,6 @@ def _own(plan: Plan) -> PromptOptions:
         plan.options, budget=plan.options.proxy_budget, references=1, draws=1, tolerance=None, stable=None, sets=None,
         matrix="none", suspect=None, model_noise="measure", proxy=None,
     )  # fmt: skip
-
-
-def _opened(session: Session, proxy: object) -> ModelOptions:
-    """How the proxy is opened: at the model's own server where both are of one provider, else at its own."""
-    given = session.options or ModelOptions()
-    same = isinstance(proxy, str) and proxy.partition("/")[0] == session.model.uri.partition("/")[0]
-    return given if same else replace(given, base_url=None, endpoint=ModelOptions().endpoint)
 
 
 def _asker(session: Session, about: Question, model: Model, asker: Asker) -> Asker:

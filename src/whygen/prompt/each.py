@@ -17,6 +17,7 @@ from whygen.calls import DEFAULT_STORE, EndedError, Interrupted, Progress, RunOp
 from whygen.encoders import AnyEncoder
 from whygen.errors import DataError, MissingError, StoreError, UnknownNameError, UsageError, WhygenError
 from whygen.models import HasIdentity, ModelOptions, load_model
+from whygen.models.registry import NO_MODEL
 from whygen.prompt.explain import explain_prompt
 from whygen.prompt.forecast import Forecast, forecast, summed
 from whygen.prompt.options import PromptOptions, choose
@@ -113,6 +114,8 @@ def explain_many(
     named = _named(prompts)
     if damaged == "stop":
         named = _read_all(named)
+    if model is None:
+        _require_calls(named)
     bounds = _Together(run or RunOptions())
     box = None if model is None else load_model(model, options)
     place = None if out is None else make_folder(Path(out), by="out= (-o)")
@@ -155,7 +158,10 @@ def forecast_many(
     }  # fmt: skip
     box = None if model is None else load_model(model, replace(options or ModelOptions(), purpose="foresee"))
     each, failed, first, again = dict[str, Forecast](), dict[str, str](), dict[str, Forecast](), list[str]()
-    for number, prompt in enumerate(_named(prompts), start=1):
+    named = _named(prompts)
+    if model is None:
+        _require_calls(named)
+    for number, prompt in enumerate(named, start=1):
         name = prompt.name if prompt.name not in each and prompt.name not in failed else f"{prompt.name} ({number})"
         try:
             source = prompt.read()
@@ -169,6 +175,24 @@ def forecast_many(
             failed[name] = str(error)
     together = summed(list(first.values()))
     return ManyForecast(together=together, each=each, again=tuple(again), failed=failed)
+
+
+def _require_calls(named: Sequence[NamedPrompt]) -> None:
+    """Refuse a row without a model of which no prompt is a recorded call, which would name its own.
+
+    Raises:
+        UsageError: saying how to name one.
+    """
+    readable = 0
+    for each in named:
+        try:
+            if isinstance(each.read(), Call):
+                return
+        except WhygenError:
+            continue
+        readable += 1
+    if readable:
+        raise UsageError(f"None of {len(named):,} prompts is a recorded call that names its model. {NO_MODEL}")
 
 
 def _read_all(named: Sequence[NamedPrompt]) -> list[NamedPrompt]:

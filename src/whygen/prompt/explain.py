@@ -23,7 +23,7 @@ from whygen.errors import UsageError
 from whygen.models import ModelOptions
 from whygen.prompt.arguments import PromptArguments, takes
 from whygen.prompt.ask import ask_design, ask_whole
-from whygen.prompt.ask_proxy import ask_proxy, open_proxy
+from whygen.prompt.ask_proxy import ask_proxy
 from whygen.prompt.assemble import explained
 from whygen.prompt.edits import no_levels
 from whygen.prompt.findings import find
@@ -124,9 +124,8 @@ def explain_prompt(
     with open_session(model, chosen, **how) as session:
         question = session.question(prompt, chosen)
         asker = session.asker(question, session.runner(chosen.budget + question.plan.beside))
-        proxy = None if chosen.proxy is None else open_proxy(session, chosen.proxy)
         design = ask_whole(asker, question)
-        beside = None if proxy is None else ask_proxy(session, question, asker, design, proxy)
+        beside = None if session.proxy is None else ask_proxy(session, question, asker, design, session.proxy)
         question = question.beside(beside)
         found = find(ask_design(asker, design, question), question.plan, asker.meter, seed, proxy=beside)
         return explained(found, asker, further=chosen.sets or 0)

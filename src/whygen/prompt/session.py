@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from whygen.calls import DEFAULT_STORE, Progress, Runner, RunOptions, Store, make_runner, open_store
+from whygen.calls import DEFAULT_STORE, Progress, Runner, RunOptions, Store, identity_of, make_runner, open_store
 from whygen.encoders import AnyEncoder, careful
+from whygen.errors import MissingError, UsageError
 from whygen.models import LearnsKind, Model, ModelOptions, load_model
 from whygen.plugins import said_of
 from whygen.prompt.asker import Asker
@@ -32,6 +33,7 @@ class Session:
         options: of local models.
         progress: where to report progress.
         run: what the run may spend, how fast, and how long.
+        proxy: a model that answers more masks beside it, where one was named.
     """
 
     model: Model
@@ -42,6 +44,7 @@ class Session:
     options: ModelOptions | None = None
     progress: Progress | None = None
     run: RunOptions | None = None
+    proxy: Model | None = None
     _held: ExitStack = field(default_factory=ExitStack)
     _store: Store | None = None
 
@@ -125,11 +128,36 @@ def open_session(model: object, chosen: PromptOptions, **how: Unpack[SessionOpti
         MissingError: if the model is missing.
     """
     box = load_model(model, how["options"] or ModelOptions())
+    proxy = None if chosen.proxy is None else _open_proxy(chosen.proxy, box, how["options"] or ModelOptions())
     encoder = find_encoder(how["encoder"], chosen, box) or careful(how["encoder"])
     return Session(
         model=box, encoder=encoder, settings=how["settings"] or Settings(seed=how["seed"]), seed=how["seed"],
-        cache=how["cache"], options=how["options"], progress=how["progress"], run=how["run"],
+        cache=how["cache"], options=how["options"], progress=how["progress"], run=how["run"], proxy=proxy,
     )  # fmt: skip
+
+
+def _open_proxy(named: object, model: Model, options: ModelOptions) -> Model:
+    """The proxy, before anything is paid for: at the model's own server where both are of one provider.
+
+    Raises:
+        UsageError, MissingError: saying that it is the proxy that cannot be opened.
+    """
+    same = isinstance(named, str) and named.partition("/")[0] == model.uri.partition("/")[0]
+    try:
+        found = load_model(
+            named, options if same else replace(options, base_url=None, endpoint=ModelOptions().endpoint)
+        )
+    except UsageError as error:
+        raise UsageError(f"The proxy cannot be opened: {error}") from error
+    except MissingError as error:
+        raise MissingError(f"The proxy cannot be opened: {error}") from error
+    known = identity_of(found)
+    if known is not None and known == identity_of(model):
+        raise UsageError(
+            f"The proxy cannot be told from the model: both are {found.uri}, and answers are kept by what a model says "
+            "it is. Name another model; two objects of your own need two URIs."
+        )
+    return found
 
 
 def foresight(

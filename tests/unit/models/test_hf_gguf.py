@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -134,3 +136,20 @@ def test_without_the_package_the_extra_is_named(file: Path, monkeypatch: pytest.
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gguf" else real(name))
     with pytest.raises(MissingExtraError, match=r"'gguf', which is not installed.*whygen\[smol\]"):
         load_model(f"hf/{file}")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "whygen.explain_prompt('hf/no.gguf', 'a fox ran')",
+        "whygen.explain_prompt('hf/missing.gguf', 'a fox ran')",
+        "whygen.explain_prompt('planted/additive', 'a fox ran home', proxy='py/nowhere:model', budget=16)",
+        "whygen.explain_prompt('planted/additive', 'a fox ran home', proxy='hf/no.gguf', budget=16)",
+    ],
+)
+def test_a_name_that_leads_nowhere_is_refused_before_anything_heavy_is_imported(tmp_path: Path, asked: str) -> None:
+    (tmp_path / "no.gguf").write_bytes(b"no such file")
+    script = f"import sys, whygen\ntry:\n    {asked}\nexcept whygen.errors.WhygenError as error:\n    print(error)\n"
+    script += "assert not {'torch', 'transformers', 'sentence_transformers'} & sys.modules.keys()"
+    told = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "GGUF" in told.stdout or "no file" in told.stdout or "cannot be imported" in told.stdout

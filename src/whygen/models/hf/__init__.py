@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whygen.errors import MissingError, MissingExtraError, UnknownNameError, UsageError, WhygenError
-from whygen.models.hf.gguf import ModelPlace, check_packages, fault_of, place_of
+from whygen.models.hf.gguf import ModelPlace, check_beginning, check_packages, fault_of, place_of
 from whygen.models.protocols import ModelOptions, Provider
 from whygen.types import JsonValue
 
@@ -41,6 +41,8 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
         MissingError: if there is neither such a folder nor such a model on the hub.
         UsageError: if the device or the dtype cannot be used, or transformers cannot run such a file.
     """
+    place = place_of(name)
+    check_beginning(name, place)
     try:
         import transformers
 
@@ -50,7 +52,6 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
         raise MissingExtraError("A local language model", extra="hf", package=error.name or "transformers") from None
     device = device_of(options.device)
     dtype = dtype_of(options.dtype, device)
-    place = place_of(name)
     if place.gguf:
         check_packages(name)
     with quiet(), _explained(name, place):

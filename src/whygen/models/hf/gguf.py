@@ -85,14 +85,18 @@ def check_packages(name: str) -> None:
             raise MissingExtraError(f"A GGUF file (hf/{name})", extra="smol", package=package)
 
 
-def fault_of(name: str, file: Path | None, error: Exception) -> MissingError | UsageError:
-    """What is wrong with a GGUF file that could not be loaded, told in a sentence."""
-    first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+def check_beginning(name: str, place: ModelPlace) -> None:
+    """Refuse a file that is no GGUF file, or one of another version, before torch is imported to read it.
+
+    Raises:
+        MissingError, UsageError: saying which.
+    """
+    if place.file is not None and (wrong := _beginning_of(name, place.file)) is not None:
+        raise wrong
+
+
+def _beginning_of(name: str, file: Path) -> MissingError | UsageError | None:
     told = f"model='hf/{name}'"
-    if file is None:
-        return MissingError(
-            f"{told}: the file is not to be had from the hub ({first}). Check its name, or the network."
-        )
     with file.open("rb") as opened:
         magic, version = opened.read(len(_MAGIC)), opened.read(4)
     if magic != _MAGIC:
@@ -102,6 +106,19 @@ def fault_of(name: str, file: Path | None, error: Exception) -> MissingError | U
             f"{told}: {file.name} is {_version(version)}, and only versions {_VERSIONS[0]} and {_VERSIONS[1]} can be "
             f"read. Convert the model again with today's llama.cpp. {_BY_SERVER}"
         )
+    return None
+
+
+def fault_of(name: str, file: Path | None, error: Exception) -> MissingError | UsageError:
+    """What is wrong with a GGUF file that could not be loaded, told in a sentence."""
+    first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+    told = f"model='hf/{name}'"
+    if file is None:
+        return MissingError(
+            f"{told}: the file is not to be had from the hub ({first}). Check its name, or the network."
+        )
+    if (begun := _beginning_of(name, file)) is not None:
+        return begun
     try:
         fields = _fields(file)
     except Exception as broken:  # of a parser that trusts its file: any error of numpy and of lists
