@@ -101,7 +101,7 @@ def _meant(path: Path, pick: str | None, *, steps: bool) -> list[Call]:
         return [Call.read(path, pick)]
     kept = read_calls(path)
     run = run_of(kept, None if pick is None else picked(kept, pick, path.name))
-    return [each.call() for each in run] if len(run) > 1 else steps_in(run[0].call())
+    return run if len(run) > 1 else steps_in(run[0])
 
 
 def _walk(calls: Sequence[Call], explain: Callable[[Call], PromptExplanation], how: common.Shared) -> None:

@@ -12,13 +12,15 @@ from typer.testing import CliRunner
 
 import whygen
 from whygen.cli.app import app
-from whygen.errors import ModelError, UsageError
+from whygen.errors import DataError, ModelError, UsageError
 from whygen.prompt.units import chats, split
 from whygen.prompt.units.transcripts import transcript_text
 from whygen.prompt.why.settings import options_of, protocol_of, sent_as, settings_for
+from whygen.prompt.why.steps import _asked_by, run_of  # pyright: ignore[reportPrivateUsage]
 from whygen.prompt.why.suspects import named_parts
-from whygen.records import Call
+from whygen.records import Call, Recorded
 from whygen.results.prompt import PromptExplanation
+from whygen.results.why import PartTest
 from whygen.types import Chat, Message, Output, Settings, Tool, ToolCall
 
 
@@ -154,6 +156,37 @@ def test_each_step_of_a_run_says_which_step_brought_its_cause(tmp_path: Path) ->
     assert code == 0
     assert "asked for by step 2" in told
     assert PromptExplanation.load(tmp_path / "out" / "step-3").why is not None
+
+
+def _step(name: str, asked: str, made: ToolCall, *, of: str = "", at: str = "") -> Recorded:
+    """A recorded call that answers with a call, after the calls that ``of`` names: one result for each."""
+    before = [ToolCall("look", json.dumps({"at": each}), f"call_{n}") for n, each in enumerate(of, start=1)]
+    turns = [Message("user", asked)]
+    for call in before:
+        turns += [Message("assistant", "", calls=(call,)), Message("tool", "found", answers=call.id)]
+    call = Call(chat=Chat(turns, [Tool("look")]), answer=Output(calls=(made,)), model="planted/agent")
+    return Recorded(number=1, id=name, time=at, _read=lambda: call)
+
+
+def test_results_go_to_the_step_that_asked_for_them_where_calls_have_no_ids_of_their_own() -> None:
+    # A reader counts such calls anew in each record: call_1 is the first of its answer, or of its conversation.
+    looks = [ToolCall("look", json.dumps({"at": each}), "call_1") for each in "abc"]
+    run = run_of([_step(str(n), "Go", look, of="abc"[:n]) for n, look in enumerate(looks)], None)
+    part = [PartTest(unit=0, name=f"tool result {n}", suspect=True, p_value=0.0, named=True) for n in (1, 2)]
+    assert [_asked_by(each, run[2], run[:2]) for each in part] == [1, 2]
+
+
+def test_steps_are_walked_in_the_order_of_their_times_and_apart_from_other_conversations() -> None:
+    made = ToolCall("look", "{}", "x")
+    log = [
+        _step("third", "Go", made, of="ab", at="2026-01-01T00:00:03Z"),
+        _step("other", "Stay", made, at="2026-01-01T00:00:02Z"),
+        _step("first", "Go", made, at="2026-01-01T00:00:01Z"),
+    ]
+    assert [len(each.chat.messages) for each in run_of(log, log[0])] == [1, 5]
+    assert len(run_of(log, log[1])) == 1
+    with pytest.raises(DataError, match="2 conversations"):
+        run_of(log, None)
 
 
 def test_a_run_in_one_record_is_walked_step_by_step(tmp_path: Path) -> None:

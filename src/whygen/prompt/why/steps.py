@@ -7,11 +7,12 @@ again as they stand there. No tool is run, and no step is asked what it would do
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from whygen._arguments import typed
+from whygen.errors import DataError
 from whygen.prompt.why.words import listed
 from whygen.records import Call, Recorded
 from whygen.results.prompt import PromptExplanation
@@ -60,10 +61,49 @@ class Step:
         }
 
 
-def run_of(calls: Sequence[Recorded], pick: Recorded | None) -> list[Recorded]:
-    """The calls of the run to which one belongs; all of them where the record tells of no runs."""
-    run = "" if pick is None else pick.run
-    return [each for each in calls if each.run == run] if run else list(calls)
+def run_of(calls: Sequence[Recorded], pick: Recorded | None) -> list[Call]:
+    """The calls of the run to which one belongs, in the order in which they were sent.
+
+    Where the record tells of no runs, those that begin with the same words of the user are one: a log may hold
+    thousands of calls that have nothing to do with each other.
+
+    Args:
+        calls: of a file.
+        pick: one of the run; None where all are to be of one.
+
+    Raises:
+        DataError: if they are of several runs and none was picked; or a call cannot be read.
+    """
+    calls = _in_time(calls)
+    if pick is not None and pick.run:
+        return [each.call() for each in calls if each.run == pick.run]
+    runs = {each.run for each in calls} - {""}
+    read = [each.call() for each in calls]
+    begins = [each.run or _begins(call) for each, call in zip(calls, read, strict=True)]
+    meant = begins[0] if pick is None else begins[calls.index(pick)]
+    if pick is None and len(set(begins)) > 1:
+        what = "runs" if runs else "conversations"
+        raise DataError(
+            f"The file holds calls of {len(set(begins)):,} {what}, and the steps of one are explained. Pick a call of "
+            "it (--pick N, --pick ID, --pick last)."
+        )
+    return [call for call, begin in zip(read, begins, strict=True) if begin == meant]
+
+
+def _begins(call: Call) -> str:
+    """The first words of the user, by which calls of one conversation are known."""
+    return next((turn.text for turn in call.chat.messages if turn.role == "user"), "")
+
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
+
+
+def _in_time(calls: Sequence[Recorded]) -> list[Recorded]:
+    """Oldest first, where all say when they were sent and in one way; logs are often newest first."""
+    times = [each.time for each in calls]
+    if all(time.replace(".", "", 1).isdecimal() and time.isascii() for time in times):
+        return sorted(calls, key=lambda each: float(each.time))
+    return sorted(calls, key=lambda each: each.time) if all(map(_DATE.match, times)) else list(calls)
 
 
 def steps_in(call: Call) -> list[Call]:
@@ -106,17 +146,22 @@ def _asked_by(part: PartTest, call: Call, earlier: Sequence[Call]) -> int | None
         return None
     results = [message for message in call.chat.messages if message.role == "tool"]
     made = _call_behind(call.chat.messages, results[int(match[1]) - 1].answers)
-    for number in range(len(earlier), 0, -1):
-        answer = earlier[number - 1].answer
-        if made is not None and answer is not None and any(_same(made, each) for each in answer.calls):
-            return number
-    return None
+    answers = [(number, step.answer) for number, step in enumerate(earlier, start=1) if step.answer is not None]
+    asked = [(number, each) for number, answer in reversed(answers) for each in answer.calls]
+    if made is None:
+        return None
+    return next((number for same in _SAME for number, each in asked if same(made, each)), None)
+
+
+_NUMBERED = re.compile(r"call_\d+(?:_\d+)?")
+"""Ids of calls that had none in the record: they are counted anew in each."""
+_SAME: tuple[Callable[[ToolCall, ToolCall], bool], ...] = (
+    lambda one, other: one.id == other.id and one.said == other.said,
+    lambda one, other: bool(one.id) and one.id == other.id and not _NUMBERED.fullmatch(one.id),
+    lambda one, other: one.said == other.said,
+)
+"""When two records mean one call, the surest first: services draw ids anew, and logs write arguments their own way."""
 
 
 def _call_behind(messages: Sequence[Message], name: str) -> ToolCall | None:
     return next((call for message in messages for call in message.calls if name and call.id == name), None)
-
-
-def _same(one: ToolCall, other: ToolCall) -> bool:
-    """Whether two records mean one call: by its id where both have one."""
-    return one.id == other.id if one.id and other.id else one == other
