@@ -181,7 +181,26 @@ def mistral() -> None:
     console(spans.get_finished_spans(), "openinference_mistral.json")
 
 
-OTHERS = {"langchain": langchain, "google": google, "mistral": mistral}
+def logfire() -> None:
+    """``logfire`` and OpenAI's client; what it tells of the machine is left out."""
+    import logfire as tracing
+    from openai import OpenAI
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    spans = InMemorySpanExporter()
+    tracing.configure(
+        send_to_logfire=False, console=False, additional_span_processors=[SimpleSpanProcessor(spans)]
+    )  # fmt: skip
+    with serving(openai_answer()) as server:
+        client = OpenAI(base_url=f"{server.url}/v1", api_key="sk-not-a-real-key-0123456789")
+        tracing.instrument_openai(client)
+        client.chat.completions.create(**openai_request())
+    told = [{**json.loads(span.to_json()), "resource": {}} for span in spans.get_finished_spans()]
+    write("logfire.json", "\n".join(json.dumps(each, indent=1) for each in told) + "\n")
+
+
+OTHERS = {"langchain": langchain, "google": google, "logfire": logfire, "mistral": mistral}
 
 
 def main(what: str) -> None:

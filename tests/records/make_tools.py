@@ -1,15 +1,19 @@
 """Makes the samples of evaluation and observability tools, each in an environment with its packages.
 
 Run from the folder of the project: ``python -m tests.records.make_tools NAME``, where NAME is ``inspect`` (inspect-ai,
-openai), ``promptfoo`` (``PROMPTFOO`` is its command), ``langfuse`` (langfuse, openai) or ``phoenix`` (arize-phoenix is
+openai), ``promptfoo`` (``PROMPTFOO`` is its command), ``mitmproxy`` (``MITMDUMP`` is its command; openai), ``langfuse``
+(langfuse, openai) or ``phoenix`` (arize-phoenix is
 served at ``PHOENIX``; arize-phoenix-client, openinference-instrumentation-openai, OpenTelemetry's exporter by HTTP).
 """
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -85,6 +89,25 @@ def promptfoo() -> None:
         (SAMPLES / "promptfoo.json").write_text(found.replace(home, ""), encoding="utf-8")
 
 
+def mitmproxy() -> None:
+    """What mitmproxy writes of a call that goes through it (HAR)."""
+    from openai import OpenAI
+
+    with tempfile.TemporaryDirectory() as folder, serving(openai_answer()) as server:
+        out, port = Path(folder) / "out.har", 8931
+        ways = ["--mode", f"reverse:{server.url}", "-p", str(port), "--set", f"confdir={folder}"]
+        proxy = subprocess.Popen([os.environ["MITMDUMP"], "-q", *ways, "--set", f"hardump={out}"])
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(1)
+        OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=KEY).chat.completions.create(**openai_request())
+        proxy.send_signal(signal.SIGINT)
+        proxy.wait()
+        found = out.read_text(encoding="utf-8").replace(server.url, "http://127.0.0.1:8000")
+        (SAMPLES / "mitmproxy.har").write_text(f"{found.rstrip()}\n", encoding="utf-8")
+
+
 def langfuse() -> None:
     """What Langfuse's client sends to its server: spans with attributes of its own."""
     sent: list[bytes] = []
@@ -143,4 +166,7 @@ def phoenix() -> None:
 
 
 if __name__ == "__main__":
-    {"inspect": inspect, "promptfoo": promptfoo, "langfuse": langfuse, "phoenix": phoenix}[sys.argv[1]]()
+    makers = {
+        "inspect": inspect, "promptfoo": promptfoo, "mitmproxy": mitmproxy, "langfuse": langfuse, "phoenix": phoenix,
+    }  # fmt: skip
+    makers[sys.argv[1]]()

@@ -235,3 +235,36 @@ def test_a_row_of_mlflows_table_and_a_span_without_its_inputs(tmp_path: Path) ->
     (tmp_path / "bare.json").write_text(json.dumps(first), encoding="utf-8")
     with pytest.raises(DataError, match="holds no inputs"):
         Call.read(tmp_path / "bare.json")
+
+
+def test_what_logfire_keeps_is_read() -> None:
+    call, sent = Call.read(SAMPLES / "logfire.json"), Call.read(SAMPLES / "openai_chat.json")
+    assert [turn.text for turn in call.chat.messages] == [turn.text for turn in sent.chat.messages]
+    assert call.chat.messages[1].images == (RED,)
+    assert [(tool.name, tool.parameters) for tool in call.chat.tools] == [
+        (tool.name, tool.parameters) for tool in sent.chat.tools
+    ]
+    assert (call.settings.temperature, call.settings.seed, call.settings.stop) == (0.2, 7, ("END",))
+    assert call.answer is not None
+    assert call.answer.calls == (SEND,)
+    assert "which address was asked" in dict(call.notices)["span-settings"]
+
+
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+@pytest.mark.parametrize("pieces", [True, False])
+def test_what_logfire_kept_before_it_followed_the_conventions_is_read(
+    tmp_path: Path, protocol: str, pieces: bool
+) -> None:
+    # Built by what its version 3.25 writes.
+    request = json.loads((SAMPLES / f"{'openai_chat' if protocol == 'openai' else 'anthropic'}.json").read_text())
+    body = request["request"]["body"]
+    arguments = SENT if protocol == "openai" else json.dumps({"input": json.loads(SENT)})
+    message = {"role": "assistant", "tool_calls": [{"function": {"name": "send_email", "arguments": arguments}}]}
+    told = {"combined_chunk_content": "I send it.", "chunk_count": 3} if pieces else {"message": message}
+    attributes = {"request_data": json.dumps(body), "response_data": json.dumps(told)}
+    span = {"name": "Chat", "context": {"trace_id": "0x1", "span_id": "0x2"}, "attributes": attributes, "events": []}
+    (tmp_path / "spans.json").write_text(json.dumps(span))
+    call, sent = Call.read(tmp_path / "spans.json"), Call.read(request)
+    assert (call.chat, call.settings) == (sent.chat, sent.settings)
+    assert call.answer is not None
+    assert (call.answer.text, call.answer.calls) == (("I send it.", ()) if pieces else ("", (SEND,)))

@@ -219,3 +219,12 @@ def test_what_litellm_logs_is_read() -> None:
     assert (call.model, call.base_url) == (sent.model, sent.base_url)
     assert call.answer is not None
     assert call.answer.calls == (SEND,)
+
+
+def test_what_mitmproxy_saw_is_the_call_with_the_time_at_which_it_was_sent() -> None:
+    (recorded,) = read_calls(SAMPLES / "mitmproxy.har")
+    call, sent = recorded.call(), Call.read(SAMPLES / "openai_chat.json")
+    assert (call.chat, call.settings, call.answer) == (sent.chat, sent.settings, sent.answer)
+    assert call.base_url == "http://127.0.0.1:8000/v1"
+    assert recorded.time.startswith("2026-")
+    assert "sk-not" not in repr(call)

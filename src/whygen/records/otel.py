@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from whygen.errors import DataError
-from whygen.records import genai, langfuse, openinference, spans, vercel
+from whygen.records import genai, langfuse, logfire, openinference, spans, vercel
 from whygen.records.call import Call
 from whygen.records.fields import Field
 from whygen.records.kept import Kept
@@ -27,7 +27,7 @@ _SETTINGS = (
     "SDK, and for OpenInference OPENINFERENCE_HIDE_INPUTS=false and OPENINFERENCE_HIDE_OUTPUTS=false"
 )
 
-_WHOLE = (openinference, langfuse, vercel)
+_WHOLE = (openinference, langfuse, vercel, logfire)
 """Vocabularies in which a span holds a call in the words of a protocol."""
 
 matches = spans.matches
@@ -97,10 +97,12 @@ def _read(span: Span, notices: Notices) -> Call:
     if not said.messages:
         raise DataError(f"{where} holds no message of its request. Record again with {_SETTINGS}.")
     maker = maker_of(_model(span), notices, protocol="openai", provider=_provider(span), url=_address(span, notices))
+    nowhere = " Nor does this one say which address was asked: if it was not the provider's own, give it (--base-url)."
     notices.say(
         "span-settings",
         "Spans keep some settings of a request (temperature, length, seed, stop, penalties). Others, such as a "
-        "response format or the choice among tools, are not known from it and are not sent.",
+        "response format or the choice among tools, are not known from it and are not sent."
+        f"{'' if maker.base_url else nowhere}",
     )
     chat = Chat(tuple(said.messages), tuple(said.tools))
     return made(chat, said.answer, maker, notices, settings=settings_in(genai.settings_in(clean)), protocol="openai")

@@ -25,7 +25,7 @@ _RESPONSES: Final = (
 )  # fmt: skip
 _IDS: Final = ("id", "call_id", "custom_id", "request_id", "requestId", "litellm_call_id", "uuid", "key")
 _TIMES: Final = (
-    "time", "timestamp", "created_at", "started_at", "start_time", "startTime", "startedDateTime", "ts", "created",
+    "startedDateTime", "time", "timestamp", "created_at", "started_at", "start_time", "startTime", "ts", "created",
 )  # fmt: skip
 _RUNS: Final = ("run_id", "trace_id", "session_id", "conversation_id", "thread_id", "run", "session")
 _OF_ROWS: Final = frozenset((*_IDS, *_TIMES, *_RUNS))
