@@ -96,3 +96,6 @@ def test_two_are_ticked_on_the_shelf_and_compared(viewer: Viewer, visit: Callabl
     page.get_by_text("Unit by unit").wait_for()
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.go_back()  # a browser ticks again what was ticked
+    assert [boxes.nth(i).is_checked() for i in (0, 1, 2)] == [False, True, True]
+    assert compare_button.is_enabled()

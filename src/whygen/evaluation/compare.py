@@ -364,6 +364,14 @@ def chance_overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float(np.mean([generalised_jaccard(a, rng.permutation(b)) for _ in range(ROUNDS)]))
 
 
+def _agree(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
+    """Whether two orders of the units that stand out agree; one or two units: by their signs and which is larger."""
+    among = rank_correlation(a, b)
+    if among is not None:
+        return among >= DISAGREE
+    return len(a) > 0 and bool((a * b > 0.0).all() and (np.argsort(a) == np.argsort(b)).all())
+
+
 def _notes(
     settings: dict[str, tuple[str, str]],
     correlation: float | None,
@@ -380,7 +388,9 @@ def _notes(
                and one.attribution * other.attribution < 0]  # fmt: skip
     if flipped:
         notes.append(f"Significant in both, with opposite signs: {', '.join(map(repr, flipped))}.")
-    if correlation is None or correlation >= DISAGREE:
+    # Units that stand out in neither run have the order of their noise, which says nothing.
+    sure = np.array([bool(one.significant or other.significant) for one, other in pairs], dtype=bool)
+    if correlation is None or correlation >= DISAGREE or _agree(a[sure], b[sure]):
         return tuple(notes)
     if "operator" in settings:
         notes.append(

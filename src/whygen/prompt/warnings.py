@@ -364,10 +364,10 @@ def _few_masks(signs: Signs) -> str | None:
     enough = signs.asked + (4 * n - rows) * max(1, round(signs.asked / rows))
     of_chat = isinstance(findings.answers.units, ChatUnits)
     fewer = "parts that are pinned leave fewer to tell apart" if of_chat else "coarser units (sentences) need fewer"
-    return (
-        f"{_pairs(pairs)} of masks for {n} units: attributions are shrunk towards zero and intervals are wide. "
-        f"A budget of about {enough} gives two pairs a unit; {fewer}."
-    )
+    told = f"{_pairs(pairs)} of masks for {n} units: attributions are shrunk towards zero and intervals are wide."
+    if findings.answers.ended is not None:  # the budget was not what there was too little of
+        return f"{told} Let the run go on."
+    return f"{told} A budget of about {enough} gives two pairs a unit; {fewer}."
 
 
 def _few_pairs(signs: Signs) -> str | None:

@@ -72,5 +72,8 @@ def p_value(value: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as a whole percentage."""
-    return f"{100 * share:.0f}%".replace("-", MINUS)
+    """A share as a whole percentage; what is not quite nothing or all is not written as such: ``0.2%``, ``>99.9%``."""
+    text = f"{100.0 * share:.0f}".replace("-0", "0")
+    if text in ("0", "100") and 0.0 < share < 1.0 - 1e-9:
+        text = "<0.1" if share < 0.0005 else ">99.9" if share >= 0.9995 else f"{100.0 * share:.1f}"
+    return f"{text}%".replace("-", MINUS)

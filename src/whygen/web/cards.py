@@ -22,6 +22,8 @@ from whygen.web.state import Shelved
 
 MOST_PROMPT = 400
 """Characters of a prompt that the search looks through."""
+NOT_SHOWN = "not shown"
+"""The kind of what cannot be: damaged, too large, newer than this version, without rights."""
 KINDS = {"text": "prompt", "chat": "chat", "template": "template", "edit": "edit", "inputs": "template"}
 
 
@@ -85,11 +87,11 @@ def card_of(place: Shelved) -> Card:
         bare = replace(bare, evaluated=(place.folder / EVALUATION).is_file())
         return _described(bare, load(place.file), place)
     except WhygenError as error:
-        return replace(bare, kind="damaged", compares=False, trouble=str(error))
+        return replace(bare, kind=NOT_SHOWN, compares=False, trouble=str(error))
     except OSError as error:
-        return replace(bare, kind="damaged", compares=False, trouble=f"It cannot be read ({error.strerror}).")
+        return replace(bare, kind=NOT_SHOWN, compares=False, trouble=f"It cannot be read ({error.strerror}).")
     except Exception as error:  # one strange file must not keep the others from being shown
-        return replace(bare, kind="damaged", compares=False, trouble=f"It cannot be read ({clean(says(error))}).")
+        return replace(bare, kind=NOT_SHOWN, compares=False, trouble=f"It cannot be read ({clean(says(error))}).")
 
 
 def _document(bare: Card, place: Shelved) -> Card:

@@ -5,6 +5,7 @@ Everything is read from the saved answers; nothing here asks a model.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -66,7 +67,8 @@ def router(state: State) -> APIRouter:
         else:
             summary = summary_of(place, state.place)
         file = HTMLResponse(html(summary).encode("utf-8", "replace"))
-        file.headers["Content-Disposition"] = 'attachment; filename="report.html"'
+        name = re.sub(r"[^A-Za-z0-9.-]+", "-", place.folder.name).strip(".-") or "report"  # what every system takes
+        file.headers["Content-Disposition"] = f'attachment; filename="{name[:80]}.html"'
         return file
 
     @room.get("/evaluation")

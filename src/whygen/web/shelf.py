@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from whygen.web.cards import Card, card_of
+from whygen.report.texts import visible
+from whygen.web.cards import NOT_SHOWN, Card, card_of
 from whygen.web.drawing import page
 from whygen.web.state import Shelved, State
 
@@ -47,6 +49,8 @@ def router(state: State) -> APIRouter:
             cards=sorted(sorted(listed, key=lambda card: card.shown), key=key, reverse=largest_first),
             matching=shown,  # the others are in the page, hidden: typing less brings them back
             total=len(found.places),
+            lost=sum(card.kind == NOT_SHOWN for card in read),
+            folder=visible(shlex.quote(str(state.folders[0]))),
             waiting=waiting,
             troubles=found.troubles,
             kinds=sorted({card.kind for card in read if card.kind}),

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 import whygen
 from whygen.cli import main
 from whygen.errors import UsageError
-from whygen.evaluation.compare import chance_jaccard, compare, generalised_jaccard, rank_correlation, top_jaccard
+from whygen.evaluation.compare import (
+    DISAGREE,
+    chance_jaccard,
+    compare,
+    generalised_jaccard,
+    rank_correlation,
+    top_jaccard,
+)
 from whygen.prompt.offline import read_against
 from whygen.prompt.recipe import opened_target
 from whygen.prompt.saved import recorded, references
@@ -75,6 +82,24 @@ def test_orders_that_disagree_are_named_with_what_to_do(setting: dict[str, objec
     assert comparison.rank_correlation is not None
     assert comparison.rank_correlation < 0
     assert any(word in note for note in comparison.notes)
+
+
+def test_the_order_of_what_nobody_can_tell_from_noise_is_no_disagreement() -> None:
+    one, shuffled = explained(), np.random.default_rng(0)
+    noise = [unit for unit in one.units if not unit.significant]
+    assert 4 <= len(noise) < len(one.units)
+    size = min(abs(unit.attribution) for unit in one.units if unit.significant)
+
+    def with_noise() -> PromptExplanation:
+        drawn = iter(shuffled.normal(scale=size / 100, size=len(one.units)).tolist())
+        return one.model_copy(update={"units": tuple(
+            unit if unit.significant else unit.model_copy(update={"attribution": next(drawn)}) for unit in one.units
+        )})  # fmt: skip
+
+    found = [compare(with_noise(), with_noise()) for _ in range(30)]
+    apart = [each for each in found if each.rank_correlation is not None and each.rank_correlation < DISAGREE]
+    assert apart
+    assert not any("disagree" in note for each in apart for note in each.notes)
 
 
 def test_units_of_one_side_are_listed_and_nothing_shared_is_refused() -> None:

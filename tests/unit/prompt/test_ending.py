@@ -76,6 +76,14 @@ def test_too_little_for_an_estimate_ends_as_it_ended(at: int, error: BaseExcepti
 LONG = "tell me a story about a red fox in the quiet harbour and a piano near the castle by the sea"
 
 
+def test_a_run_that_ended_early_is_not_told_to_have_had_too_small_a_budget(tmp_path: Path) -> None:
+    stop = EndedError("The deadline of 3 s has passed.", reason="deadline")
+    part = whygen.explain_prompt(Stopping(24, stop), LONG, budget=200, target="token-set", cache=tmp_path / "calls")
+    [few] = [warning.text for warning in part.warnings if warning.code == "few-masks"]
+    assert "Let the run go on." in few
+    assert "budget" not in few
+
+
 def test_a_rule_that_ends_a_run_is_named_and_advice_is_given() -> None:
     narrow = whygen.explain_prompt("planted/additive", LONG, tolerance=5.0, budget=300, cache=None)
     assert (narrow.stopped, narrow.calls.asked) == ("width", 35)

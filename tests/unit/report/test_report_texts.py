@@ -58,6 +58,9 @@ def test_numbers() -> None:
     assert [decimals_for(x) for x in (0.2, 12.0, 0.0021, 4_000.0, 0.0, float("nan"))] == [3, 1, 5, 0, 3, 3]
     assert [p_value(p) for p in (0.0001, 0.04, None)] == ["<0.001", "0.040", "–"]
     assert percent(-0.1) == "−10%"
+    shares = (0.0, 0.0004, 0.002, 0.994, 0.9991, 0.99994, 1.0 - 1e-12, 1.0, -0.0004)
+    shown = ["0%", "<0.1%", "0.2%", "99%", "99.9%", ">99.9%", "100%", "100%", "0%"]
+    assert [percent(share) for share in shares] == shown  # nothing is all, or none, that is not
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-9, 1e-7, 1.0, 3e7])

@@ -52,11 +52,10 @@ export function bars(words, most = 8) {
   const sorted = [...known].sort((a, b) => Math.abs(b.value) - Math.abs(a.value)).slice(0, most);
   const ends = known.flatMap((word) => [word.value, word.low, word.high]).filter((end) => end !== null);
   const reach = Math.max(0, ...ends.map(Math.abs)) || 1;
-  const largest = Math.max(0, ...known.map((word) => Math.abs(word.value)));
   const rows = sorted.map((word) => el("tr", { class: word.sure ? "sure" : "unsure" },
     el("th", { scope: "row", dir: "auto" }, word.text),
     el("td", { class: "chart" }, bar(word, reach)),
-    el("td", { class: "num" }, figure(word.value, largest)),
+    el("td", { class: "num" }, figure(word.value, reach)), // no finer than its interval
     el("td", { class: "num soft opt" }, word.low === null ? "" : `${figure(word.low, reach)} to ${figure(word.high, reach)}`)));
   return el("table", { class: "bars" },
     el("caption", { class: "hidden" }, "The strongest words, with intervals"),

@@ -8,6 +8,7 @@ import { bars, buttonsOf, colour, isSure } from "./bench_marks.js";
 import { showWord } from "./bench_word.js";
 
 const WHOLE = "Choose a sentence to see its own words.";
+/** What is said where the run itself says nothing. */
 const ENDED = { failed: "The run failed.", stopped: "The run ended early.", done: "" };
 
 /** An answer: a text, or a picture. */
@@ -152,7 +153,7 @@ export class RunView {
     this.part.progress.hidden = true;
     this.part.again.hidden = told.status === "done";
     this.part.again.textContent = "Go on: what was answered costs nothing";
-    const said = [ENDED[told.status], told.said].filter(Boolean).join(" ");
+    const said = told.said || ENDED[told.status];
     this.part.said.hidden = !said;
     this.part.said.textContent = said;
     if (!told.explained) {

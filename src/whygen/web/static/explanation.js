@@ -7,7 +7,11 @@ import { all, ask, el, remember, shown } from "./dom.js";
 
 const words = all(".u[data-unit], .u[data-part]");
 const unitOf = (word) => Number(word.dataset.unit ?? word.dataset.part);
-const plain = words.map((word) => ({ classes: word.className, tip: word.dataset.tip }));
+const MARKS = { pos: "▲", neg: "▼" };
+const plain = words.map((word) => {
+  const mark = word.querySelector("sup")?.textContent ?? "";
+  return { classes: word.className, tip: word.dataset.tip, mark, text: word.textContent.slice(0, word.textContent.length - mark.length) };
+});
 const here = location.pathname;
 /** How the page is read, which is how everything on it is: what stands in the address may have been refused. */
 const query = document.querySelector(".tools").dataset.query;
@@ -123,17 +127,24 @@ function makeButtons() {
 let matrix = null;
 let lit = null;
 
+/** The sign of a word that counts, which must not be told by its colour alone. */
+function marked(word, text) {
+  if (word.dataset.unit === undefined) return; // a part of a conversation has none
+  const sup = word.querySelector("sup") ?? (text ? word.appendChild(el("sup", { "aria-hidden": "true" })) : null);
+  if (sup) sup.textContent = text;
+}
+
 /** Colour the words by one sentence; by the whole answer again where it is null. */
 function colour(cells) {
   words.forEach((word, at) => {
-    const cell = cells?.[unitOf(word)];
-    word.className = plain[at].classes;
-    if (plain[at].tip) word.dataset.tip = plain[at].tip;
-    if (!cell) return;
-    const [sign, step, figure, sure] = cell;
-    const kept = plain[at].classes.split(" ").filter((name) => !/^(pos|neg|zero|sure|s\d)$/.test(name));
-    word.className = [...kept, sign, `s${step}`, ...(sure ? ["sure"] : [])].join(" ");
-    if (plain[at].tip) word.dataset.tip = `${word.textContent}  to this sentence ${figure}${sure ? "" : "  not significant"}`;
+    const was = plain[at];
+    const [sign, step, figure, sure] = cells?.[unitOf(word)] ?? [];
+    const kept = was.classes.split(" ").filter((name) => !/^(pos|neg|zero|sure|s\d)$/.test(name));
+    word.className = sign ? [...kept, sign, `s${step}`, ...(sure ? ["sure"] : [])].join(" ") : was.classes;
+    marked(word, sign ? (sure ? MARKS[sign] ?? "" : "") : was.mark);
+    if (!was.tip) return;
+    word.dataset.tip = sign ? `${was.text}  to this sentence ${figure}${sure ? "" : "  not significant"}` : was.tip;
+    if (word.hasAttribute("aria-label")) word.setAttribute("aria-label", word.dataset.tip);
   });
 }
 

@@ -15,7 +15,7 @@ function filter() {
     row.hidden = !words.every((word) => row.dataset.searched.includes(word));
     if (!row.hidden) shown += 1;
   }
-  if (count) count.textContent = `${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")} shown.`;
+  if (count) count.textContent = shown.toLocaleString("en") + count.dataset.after;
   remember({ q: search.value.trim() });
 }
 
@@ -31,11 +31,13 @@ if (rows.length) {
   search.addEventListener("input", filter);
   for (const box of all("input[type=checkbox][name=pick]")) box.addEventListener("change", pick);
   pick({});
+  // Going back, a browser ticks again what was ticked, and writes what was typed, after this script has run.
+  addEventListener("pageshow", () => { pick({}); filter(); });
 }
 for (const choice of all("form.find select")) choice.addEventListener("change", () => choice.form.requestSubmit());
 if (document.getElementById("waiting")) setTimeout(() => location.reload(), 300);
 document.addEventListener("keydown", (event) => {
-  if (event.key === "/" && document.activeElement === document.body) {
+  if (search && event.key === "/" && document.activeElement === document.body) {
     event.preventDefault();
     search.focus();
   }
