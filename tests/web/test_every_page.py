@@ -61,6 +61,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     filled = whygen.Template("A {what} ran {where}. Tell all.", {"what": "fox", "where": f"into a foggy {EVIL}"})
     whygen.explain_prompt(reads, filled, budget=32, **CHEAP).save(top / "template")
     whygen.explain_prompt(seven, "ثعلب فضولي في ميناء ضبابي 狐は港にいた 🦊", budget=32, **CHEAP).save(top / "scripts")
+    arabic = ("ثعلب", "ميناء", "ليل")
+    whygen.explain_prompt(
+        lambda prompt: " ".join(word * 2 if word in prompt else "x" for word in arabic),
+        f"احك لي قصة عن {arabic[0]} فضولي في {arabic[1]} {arabic[2]}",
+        budget=64,
+        **CHEAP,
+    ).save(top / "right-to-left")
     given = whygen.Edit(pictures.picture_of(np.full((24, 24, 3), 200, dtype=np.uint8)), "make night now")
     whygen.explain_prompt(editor, given, target="pixel", budget=12, model_noise="none", cache=None).save(top / "edit")
     recorded_call().save(top / "call")
@@ -96,6 +103,20 @@ def viewer(serve: Callable[..., Viewer], folder: Path) -> Viewer:
 
 def addresses(folder: Path) -> dict[str, str]:
     return {place.shown: f"/explanations/{place.id}" for place in State((folder,), "").look().places}
+
+
+@pytest.mark.browser
+def test_words_from_right_to_left_leave_an_english_headline_in_its_order(
+    viewer: Viewer, folder: Path, visit: Callable[..., Any]
+) -> None:
+    page = visit(viewer)
+    for address, where in (("/", "table.cards a:has(bdi)"), (addresses(folder)["right-to-left"], "h1")):
+        page.goto(viewer.address + address)
+        line = page.locator(where).first
+        assert line.inner_text() == "“ميناء”, “ليل” and “ثعلب” drove this output."
+        places = line.locator("bdi").evaluate_all("found => found.map((each) => each.getBoundingClientRect().left)")
+        assert places == sorted(places)
+        assert len(places) == 3
 
 
 @pytest.mark.browser

@@ -366,7 +366,7 @@ def _few_masks(signs: Signs) -> str | None:
     fewer = "parts that are pinned leave fewer to tell apart" if of_chat else "coarser units (sentences) need fewer"
     told = f"{_pairs(pairs)} of masks for {n} units: attributions are shrunk towards zero and intervals are wide."
     if findings.answers.ended is not None:  # the budget was not what there was too little of
-        return f"{told} Let the run go on."
+        return f"{told} Let it run to its end."
     return f"{told} A budget of about {enough} gives two pairs a unit; {fewer}."
 
 

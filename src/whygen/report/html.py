@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from typing import Any
+from unicodedata import bidirectional
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -123,7 +125,24 @@ def environment(package: str, folder: str = "templates") -> Environment:
         finalize=_shown,
     )
     found.globals |= {"svg": svg, "axis": svg.Axis, "axis_over": svg.axis_over}  # pyright: ignore[reportAttributeAccessIssue]
+    found.filters["apart"] = _apart
     return found
+
+
+_QUOTED = re.compile("(“[^”]*”)")
+
+
+def _apart(sentence: str) -> Markup:
+    """An English sentence whose quoted words may be written from right to left: each of those in its own direction.
+
+    Without this, two Arabic words of a headline change places, and so does what stands between them.
+    """
+    parts = _QUOTED.split(visible(sentence))
+    turned = ({"R", "AL"} & {bidirectional(character) for character in part} for part in parts)
+    return Markup("").join(
+        Markup("“<bdi>{}</bdi>”").format(part[1:-1]) if turns and part.startswith("“") else part
+        for part, turns in zip(parts, turned, strict=True)
+    )
 
 
 def _shown(value: object) -> object:

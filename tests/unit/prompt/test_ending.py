@@ -80,7 +80,7 @@ def test_a_run_that_ended_early_is_not_told_to_have_had_too_small_a_budget(tmp_p
     stop = EndedError("The deadline of 3 s has passed.", reason="deadline")
     part = whygen.explain_prompt(Stopping(24, stop), LONG, budget=200, target="token-set", cache=tmp_path / "calls")
     [few] = [warning.text for warning in part.warnings if warning.code == "few-masks"]
-    assert "Let the run go on." in few
+    assert "Let it run to its end." in few
     assert "budget" not in few
 
 
