@@ -31,7 +31,7 @@ from small_digits import TRAINED_CLASS, small_digits, small_vae
 KEYS = [
     "schema", "whygen", "preset", "model", "n_anchors", "criteria", "calibration", "thresholds", "groups",
     "mean_flip_rate", "selected", "seed", "versions", "warnings", "tails", "comes_back", "controls", "foils", "power",
-    "likeness", "yardsticks", "given_back", "generated", "metrics", "memorisation", "roles",
+    "likeness", "yardsticks", "given_back", "generated", "metrics", "modes", "memorisation", "roles",
 ]  # fmt: skip
 
 

@@ -21,7 +21,14 @@ from whygen.anchors.samples import Prepared
 from whygen.anchors.selection.points import farthest_first, neighbour_distances
 from whygen.errors import UsageError
 from whygen.models.latent import Floats
-from whygen.results.anchors_scores import FoilRecord, GeneratedRecord, LikenessRecord, PowerRecord, YardstickRecord
+from whygen.results.anchors_scores import (
+    FoilRecord,
+    GeneratedRecord,
+    LikenessRecord,
+    ModesRecord,
+    PowerRecord,
+    YardstickRecord,
+)
 from whygen.results.prompt import Warned
 
 APART, HALF = 0.9, 0.5
@@ -214,6 +221,8 @@ def check_criteria(values: ArrayLike, names: Sequence[str], *, what: str = "anch
     )
 
 
+MOST_NAMED = 5
+"""Labels that a warning gives the figures of."""
 SPREAD, NEAR = 0.7, 0.3
 """Parts of the reference's figures below which generated samples vary too little, or lie too near to one another."""
 
@@ -251,6 +260,26 @@ def check_generated(made: GeneratedRecord | None, *, beside: str) -> tuple[Warne
         f"repeats a few samples, or {beside} holds more than it was trained on. What is not made counts as unknown."
     )
     return (Warned(code="generator-collapse", text=text),)
+
+
+def check_modes(modes: ModesRecord | None) -> tuple[Warned, ...]:
+    """Say which labels of real samples the model does not make, by the labels of what its samples are nearest to."""
+    if modes is None or not modes.dropped:
+        return ()
+    said = [
+        f"{each.label}: {each.generated:,} of {modes.generated:,} samples are read as one, as {each.astray:.1%} "
+        f"of real samples of other labels are; {each.real:,} of {modes.real:,} of the reference are one. At most "
+        f"{each.most:.0%} as many"
+        for each in modes.dropped[:MOST_NAMED]
+    ]
+    more = len(modes.dropped) - len(said)
+    rest = f". And {more} more" if more else ""
+    text = (
+        f"The model makes none of these labels, or hardly any. {'. '.join(said)}{rest}. Read by the nearest of "
+        f"{modes.labelled:,} labelled samples of the {modes.labelled_by}, by {modes.space}; errors of reading are "
+        "taken off, and the bounds hold with 95% for all labels at once."
+    )
+    return (Warned(code="modes-dropped", text=text),)
 
 
 def check_power(power: Sequence[PowerRecord], foils: Sequence[FoilRecord]) -> tuple[Warned, ...]:

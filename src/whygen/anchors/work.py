@@ -104,6 +104,11 @@ class Work:
         lowest, highest = YARDSTICK_SAMPLES
         return min(max(self.scored // 8, lowest), highest)
 
+    @property
+    def modes_size(self) -> int:
+        """Generated samples whose labels are looked at where no bank is drawn: each costs a denoiser many calls."""
+        return self.per_round if self.subject.model.denoiser is not None else min(self.bank_size, self.scored)
+
     def cost(self) -> int:
         """Samples that are scored in all."""
         bank = self.bank_size if self.banked and self.generates else 0

@@ -27,6 +27,7 @@ from whygen.results.anchors_scores import (
     GeneratedRecord,
     LikenessRecord,
     MetricsRecord,
+    ModesRecord,
     PowerRecord,
     Scores,
     SkippedRecord,
@@ -297,6 +298,8 @@ class AnchorExplanation(Showable, Record):
     """The generated samples that anchors were compared with, and how they vary."""
     metrics: MetricsRecord | None = None
     """Generated against reference samples as sets: FID, KID, precision ..."""
+    modes: ModesRecord | None = None
+    """Which labels generated samples have, beside the reference's, by their nearest labelled sample."""
     memorisation: MemorisationRecord | None = None
     """Training against held-out samples, where anchors have roles."""
     roles: tuple[RoleRecord, ...] = ()

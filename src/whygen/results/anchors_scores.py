@@ -178,6 +178,47 @@ class MetricsRecord(Record):
     rows: tuple[MetricRecord, ...]
 
 
+class ModeRecord(Record):
+    """How many of a label there are among generated and among real samples, by their nearest labelled sample.
+
+    ``generated`` and ``real`` are so many that are read as one; real samples that are labelled themselves are not read.
+    ``astray``: the share of labelled samples of other labels that is read as one. ``most``: the upper end of how many
+    times as many of it there are among generated ones, with errors of reading taken off, at 95% for all labels at
+    once. ``is_read``: of labelled samples of it more than half are read as one, by Wilson's interval.
+    """
+
+    label: str | int
+    generated: int
+    real: int
+    astray: float
+    most: float
+    is_read: bool
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the model makes less than a fifth as many of it as there are among real samples, or none."""
+        return self.is_read and self.most < DROPPED
+
+
+DROPPED = 0.2
+
+
+class ModesRecord(Record):
+    """Labels of so many generated and real samples, each by its nearest among ``labelled`` ones."""
+
+    space: str
+    labelled_by: Literal["reference", "anchors"]
+    labelled: int
+    generated: int
+    real: int
+    rows: tuple[ModeRecord, ...]
+
+    @property
+    def dropped(self) -> tuple[ModeRecord, ...]:
+        """Labels that the model does not make, or hardly ever."""
+        return tuple(each for each in self.rows if each.is_dropped)
+
+
 MAX_KEPT = 64 * 2**20
 """Bytes of samples, or of pictures of reconstructions, above which a saved explanation does not keep them."""
 
@@ -264,6 +305,8 @@ class ScoresRecord(Record):
     """What stands beside an anchor: a reconstruction, the nearest generated sample ... Empty: nothing does."""
     metrics: MetricsRecord | None = None
     """Generated against reference samples as sets."""
+    modes: ModesRecord | None = None
+    """Labels of generated samples; None where neither reference nor anchors have two, or nothing is generated."""
     generated: GeneratedRecord | None = None
     """The generated samples that anchors were compared with; None where no criterion compares with any."""
 

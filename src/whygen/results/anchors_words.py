@@ -163,6 +163,7 @@ TELLING_FOILS = ("shuffled", "noise", "other labels")
 some data, such as sums of waves, a blend of two samples is another sample."""
 FEWEST_LABELLED = 10
 """Below so many anchors of the reference's labels their share is not said apart."""
+MOST_NAMED = 5
 FEW_LABELS = 3
 """More labels than these are not named in a headline."""
 _SIMPLER = "simpler, or better known to this model, than nearly all of"
@@ -369,9 +370,22 @@ def headline_parts(explanation: AnchorExplanation) -> tuple[str, str]:
         )
         return said, "; nothing was run beside it to compare."
     if blind := _blind(explanation):
-        return blind, ""
+        return blind, _dropped(explanation)
     beside = "".join(_joined(part) for part in _beside(explanation))
-    return _alike(explanation), f"{beside}.{_back(explanation)}"
+    return _alike(explanation), f"{beside}.{_back(explanation)}{_dropped(explanation)}"
+
+
+def _dropped(explanation: AnchorExplanation) -> str:
+    """Labels that the model does not make, whatever its criteria say of anchors of them."""
+    modes = explanation.modes
+    if modes is None or not modes.dropped:
+        return ""
+    names, n = [str(each.label) for each in modes.dropped], len(modes.dropped)
+    shown = _listed(names if n <= MOST_NAMED else [*names[:MOST_NAMED], f"{n - MOST_NAMED} more labels"])
+    real = sum(each.real for each in modes.dropped) / modes.real
+    none = all(each.generated == 0 for each in modes.dropped)
+    made = f"{'none' if none else 'hardly any'} of {modes.generated:,} generated samples is one"
+    return f" It has dropped {shown}: {made}{'' if n == 1 else ' of these'}, as {percent(real)} of the reference are."
 
 
 def _joined(part: str) -> str:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits  # pyright: ignore[reportUnknownVariableType]
 
+from whygen import explain_anchors
+from whygen.anchors.data import SampleSet
 from whygen.anchors.diagnostics import expected_coverage
 from whygen.anchors.set_metrics import (
     NEAREST,
@@ -15,12 +20,16 @@ from whygen.anchors.set_metrics import (
     density,
     fid,
     kid,
+    labels_made,
     precision,
     recall,
     survey_sets,
     wanted_metrics,
 )
 from whygen.errors import DataError, UnknownNameError, UsageError
+from whygen.results.anchors import AnchorExplanation
+from whygen.results.anchors_scores import ModeRecord
+from whygen.results.anchors_words import headline
 from whygen.stats.seeds import generator
 
 
@@ -170,3 +179,83 @@ def test_a_share_of_few_samples_that_is_one_in_every_half_has_a_width_and_holds_
         assert all(row.high > row.low for row in rows)
         held.append([row.low <= value <= row.high for row, value in zip(rows, truth.tolist(), strict=True)])
     assert (np.mean(held, axis=0) > 0.9).all()
+
+
+SCANS: Any = load_digits()
+IMAGES, LABELS = (SCANS.images / 16).astype(np.float32), SCANS.target
+
+
+class Resampler:
+    """Scans of a set, with a little noise."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.images = images
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        drawn = self.images[rng.integers(len(self.images), size=n)]
+        return np.clip(drawn + rng.normal(0, 0.05, drawn.shape), 0, 1).astype(np.float32)
+
+
+def halves_of_scans(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which scans a model may resample, and which are the reference."""
+    rows = generator(seed, "scans").permutation(len(IMAGES))
+    return rows[:900], rows[900:]
+
+
+def labels_of_samples(seed: int, *, without: int | None = None, of_reference: int = 897) -> tuple[ModeRecord, ...]:
+    own, held = halves_of_scans(seed)
+    held = held[:of_reference]
+    own = own if without is None else own[LABELS[own] != without]
+    made = Resampler(IMAGES[own]).sample(2000, generator(seed, "made"))
+    points = [each.reshape(len(each), -1) for each in (IMAGES[held], made)]
+    return labels_made(points[0], LABELS[held].tolist(), points[1], None, rng=generator(seed, "modes"))
+
+
+@pytest.mark.parametrize("dropped", range(10))
+def test_a_label_that_is_not_made_is_named_and_no_other(dropped: int) -> None:
+    found = labels_of_samples(dropped, without=dropped)
+    assert [each.label for each in found if each.is_dropped] == [dropped]
+
+
+def test_of_all_labels_none_is_called_dropped_and_few_samples_say_nothing() -> None:
+    for seed in range(10):
+        assert not any(each.is_dropped for each in labels_of_samples(seed))
+        assert not any(each.is_dropped for each in labels_of_samples(seed, without=3, of_reference=40))
+
+
+def test_labels_that_cannot_be_read_are_not_called_dropped() -> None:
+    own, held = halves_of_scans(0)
+    names = generator(0, "names").permutation(LABELS[held]).tolist()
+    points = [IMAGES[each].reshape(len(each), -1) for each in (held, own[LABELS[own] != 3])]
+    assert not any(each.is_dropped for each in labels_made(points[0], names, points[1], None, rng=generator(0)))
+
+
+def test_a_model_that_makes_none_of_a_label_is_told_so() -> None:
+    own, held = halves_of_scans(1)
+    lacking, whole = (Resampler(IMAGES[rows]) for rows in (own[LABELS[own] != 6], own))
+    anchors = SampleSet(samples=IMAGES[held[:60]], layout="NHW", labels=tuple(LABELS[held[:60]].tolist()))
+    known = SampleSet(samples=IMAGES[held], layout="NHW", labels=tuple(LABELS[held].tolist()))
+    bare = IMAGES[held]
+
+    def asked(model: object, anchors: SampleSet, reference: object) -> AnchorExplanation:
+        found = explain_anchors(
+            model, anchors, reference=reference, criteria="nearest-sample", bank=1500, cache=None, controls="none"
+        )
+        assert isinstance(found, AnchorExplanation)
+        return found
+
+    for reference in (known, bare):  # by the labels of the reference, else by those of the anchors
+        found = asked(
+            lacking, replace(anchors, samples=IMAGES[held[:600]], labels=tuple(LABELS[held[:600]].tolist())), reference
+        )
+        assert "It has dropped 6: hardly any of 1,500 generated samples is one" in headline(found).replace(
+            "none", "hardly any"
+        )
+        (told,) = [each.text for each in found.warnings if each.code == "modes-dropped"]
+        assert "6: " in told
+        assert f"samples of the {'reference' if reference is known else 'anchors'}" in told
+    assert asked(lacking, replace(anchors, labels=None), bare).modes is None
+    full = asked(whole, anchors, known)
+    assert full.modes is not None
+    assert not full.modes.dropped
+    assert "dropped" not in headline(full)
