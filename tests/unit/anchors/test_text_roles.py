@@ -295,3 +295,22 @@ def test_evaluate_measures_false_alarms_and_flips(tmp_path: Path) -> None:
     told = run.invoke(app, ["evaluate", str(tmp_path / "one")])
     assert told.exit_code == 0, told.output
     assert "false_alarms" in told.output or "held_out_called" in told.output
+
+
+def test_a_headline_that_finds_a_gap_does_not_take_it_back_by_what_a_baseline_alone_cannot_call() -> None:
+    trained, held = plain_texts(60), plain_texts(120, 1)
+    found = explained(
+        Remembers(trained[:19]), {"training": trained, "held-out": held}, baseline=Remembers([], uri="own/before")
+    )
+    assert found.memorisation is not None
+    assert found.memorisation.found
+    assert not found.groups["knows by heart"].count
+    first, second = headline(found).split(". ")
+    assert "training texts are called memorised beside" in first
+    assert (
+        second
+        == f"By the baseline alone, without held-out texts, none of {found.counted} texts is called known by heart."
+    )
+    told = [each.text for each in found.warnings if each.code == "few-to-tell-by"]
+    assert all("twins of each text" not in text and "held-out texts of the same kind" in text for text in told)
+    assert told

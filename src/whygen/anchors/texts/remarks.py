@@ -92,7 +92,7 @@ def few_to_tell_by(found: Contrast, levels: Levels) -> list[Warned]:
         more = "more held-out texts"
     else:
         least = math.ceil(1 / m / levels.fdr - 1e-9)
-        more = "more twins of each text"
+        more = "more twins of each text" if m > 1 else "held-out texts of the same kind (reference=), or twins"
     if least <= max(1, n // 10):
         return []
     text = (

@@ -52,6 +52,11 @@ def headline(explanation: TextAnchorExplanation) -> str:
         return f"{model}: {beside or f'whether it knows any of {n} by heart cannot be told'}."
     count = explanation.groups[KNOWS_BY_HEART].count
     said = f"{model} knows {count:,} of {n} by heart" if count else f"{model}: none of {n} is called known by heart"
+    if beside and not count and explanation.memorisation is not None and explanation.memorisation.found:
+        kinds = [each.kind for each in explanation.contrasts]
+        if not any("reference" in kind for kind in kinds):  # which held-out texts are
+            ways = listed([f"the {kind}" if kind == "baseline" else kind for kind in kinds])
+            return f"{model}: {beside}. By {ways} alone, without held-out texts, none of {n} is called known by heart."
     untold = explanation.counted - sum(each.n for each in explanation.contrasts)
     said = f"{said}; of {untold:,} it cannot be told" if untold > 0 else said
     return f"{said}; {beside}." if beside else f"{said}."
