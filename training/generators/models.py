@@ -1,5 +1,5 @@
 # pyright: basic
-"""Small generators of other families than VAEs: a GAN, an autoregressive model and a flow of pictures of 14 x 14.
+"""Small generators of other families than VAEs: a GAN and an autoregressive model of 14 x 14, a flow of any size.
 
 This file needs torch.
 """
@@ -7,6 +7,7 @@ This file needs torch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -91,8 +92,9 @@ class Coupling(nn.Module):
     def __init__(self, moved: torch.Tensor, hidden: int) -> None:
         super().__init__()
         self.register_buffer("moved", moved)
+        n = len(moved)
         self.net = nn.Sequential(
-            nn.Linear(VALUES, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2 * VALUES)
+            nn.Linear(n, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2 * n)
         )
         nn.init.zeros_(self.net[-1].weight)
         nn.init.zeros_(self.net[-1].bias)
@@ -109,22 +111,22 @@ class Flow(nn.Module):
     Densities are of bytes as parts of 256: each picture stands at the middle of its bins.
     """
 
-    sample_shape = (VALUES,)
     value_range = (0.0, 1.0)
 
-    def __init__(self, couplings: int = 6, hidden: int = 96) -> None:
+    def __init__(self, couplings: int = 6, hidden: int = 96, *, values: int = VALUES) -> None:
         super().__init__()
-        halves = [(torch.randperm(VALUES) < VALUES // 2).float() for _ in range(couplings // 2)]
+        self.sample_shape = (values,)
+        halves = [(torch.randperm(values) < values // 2).float() for _ in range(couplings // 2)]
         self.couplings = nn.ModuleList([Coupling(each, hidden) for half in halves for each in (half, 1 - half)])
-        self.register_buffer("middle", torch.zeros(VALUES))
-        self.register_buffer("spread", torch.ones(VALUES))
+        self.register_buffer("middle", torch.zeros(values))
+        self.register_buffer("spread", torch.ones(values))
 
     def start(self, pixels: torch.Tensor) -> torch.Tensor:
         """Logits of pixels between 0 and 1."""
         return torch.logit(EDGE + (1 - 2 * EDGE) * pixels)
 
     def log_prob(self, samples: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
-        """Of pictures ``(n, 196)`` between 0 and 1; ``noise`` in training spreads each byte over its bin."""
+        """Of pictures ``(n, values)`` between 0 and 1; ``noise`` in training spreads each byte over its bin."""
         pixels = (samples * 255 + (0.5 if noise is None else noise)) / 256
         values = self.start(pixels)
         squeezed = EDGE + (1 - 2 * EDGE) * pixels
@@ -135,11 +137,11 @@ class Flow(nn.Module):
             scale, shift = coupling.parts(values)
             values = values * torch.exp(scale) + shift
             change = change + scale.sum(dim=1)
-        return change - 0.5 * (values.square() + np.log(2 * np.pi)).sum(dim=1) - VALUES * np.log(256)
+        return change - 0.5 * (values.square() + np.log(2 * np.pi)).sum(dim=1) - len(self.middle) * np.log(256)
 
     def sample(self, n: int) -> torch.Tensor:
         """Normal latents back through the couplings."""
-        values = torch.randn(n, VALUES)
+        values = torch.randn(n, len(self.middle))
         for coupling in reversed(self.couplings):
             scale, shift = coupling.parts(values)
             values = (values - shift) * torch.exp(-scale)
@@ -149,8 +151,9 @@ class Flow(nn.Module):
 
 def train_flow(images: NDArray[np.float32], *, seed: int, epochs: int = 40, batch: int = 64) -> Flow:
     """The likelihood of pixels with noise over their bins, Adam 1e-3 falling to 0, gradients cut at norm 50."""
-    noise, module = torch.Generator().manual_seed(seed), _seeded(Flow, seed)
-    data = torch.from_numpy(images.reshape(len(images), VALUES))
+    data = torch.from_numpy(images.reshape(len(images), -1))
+    noise = torch.Generator().manual_seed(seed)
+    module = _seeded(partial(Flow, values=data.shape[1]), seed)
     seen = module.start((data * 255 + torch.rand(data.shape, generator=noise)) / 256)
     module.middle.copy_(seen.mean(dim=0))
     module.spread.copy_(seen.std(dim=0).clamp(min=0.3))  # borders that are always black would weigh without end
