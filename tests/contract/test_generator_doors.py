@@ -499,6 +499,40 @@ class Copula(Kept):
         self.random_state = SimpleNamespace(get=lambda: np.random.default_rng(seed))
 
 
+class Energy(torch.nn.Module):
+    def __init__(self, name):
+        super().__init__()
+        self.net = torch.nn.Linear(64, 1)
+        setattr(self, name, self.forward)
+
+    def forward(self, x):
+        return self.net(x.flatten(1))[:, 0]
+
+
+class Score:
+    def score(self, x):
+        return -x
+
+
+class InferenceSession:
+    """As onnxruntime names it."""
+
+    def run(self, names, inputs):
+        return [inputs["z"]]
+
+
+class Quantised(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(64, 3)
+
+    def encode(self, x):
+        return self.net(x.flatten(1))
+
+    def decode(self, z):
+        return z @ self.net.weight
+
+
 class OfClasses:
     def log_prob(self, x, y):
         return -np.square(x).sum(axis=1)
@@ -538,6 +572,16 @@ class Kernels:
         (Makes(lambda z, x: x[:1]), UsageError, r"gave a tensor of shape \(1, 8, 8\): no tensor of 2 samples"),
         (Makes(lambda z, x: z[5]), UsageError, r"Tried with latents \(2, 3\): forward raised IndexError"),
         (Kept(3.0), ModelError, r"sample of object/Kept raised AttributeError: 'int' object has no attribute 'get'"),
+        (Energy("other"), UsageError, r"gave a tensor of shape \(2,\).*energy of a sample, give Generator\(log_prob="),
+        (Energy("energy"), UsageError, r"It tells an energy: give .*minus the energy of each sample"),
+        (
+            Score(),
+            UsageError,
+            r"anchors are numbers, and Score is taken for a language model.*log_prob=\.\.\.\), or samp",
+        ),
+        (InferenceSession(), UsageError, r"session of onnxruntime.*session\.run\(None"),
+        (iter([np.zeros((8, 8))]), UsageError, r"yields one thing after another.*itertools\.islice"),
+        (Quantised(), UsageError, r"without a posterior.*give its samples alone.*sampler=lambda n, rng"),
         (OfClasses(), UsageError, r"log_prob of OfClasses takes x and y\. It can be told y: .*log_prob=lambda samples"),
     ],
     ids=lambda each: type(each).__name__,
@@ -719,3 +763,42 @@ def test_samplers_are_asked_as_their_libraries_call_them(thing: object) -> None:
 def test_samples_that_cannot_be_compared_name_what_to_give(sample, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         explain_anchors(sample, ANCHORS, reference=HELD, bank=60, controls="none", cache=None)
+
+
+class Plain(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(3, 64)
+
+    def forward(self, z):
+        return self.net(z).sigmoid().reshape(-1, 8, 8)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("compiled", ["script", "trace"])
+def test_a_generator_that_was_compiled_to_torchscript_gives_what_it_gave_before(compiled: str) -> None:
+    plain = Plain()
+    made = torch.jit.script(plain) if compiled == "script" else torch.jit.trace(plain, torch.zeros(2, 3))
+    found = [
+        explain_anchors(each, ANCHORS, reference=HELD, bank=60, controls="none", cache=None) for each in (plain, made)
+    ]
+    assert np.allclose(found[0].evidence.values, found[1].evidence.values, atol=1e-5)
+
+
+def test_what_a_density_tells_beside_its_values_is_left_alone_and_randomness_of_torch_is_tried_where_numpys_fails() -> (
+    None
+):
+    def density(x):
+        return -np.square(x.reshape(len(x), -1) - 0.5).sum(axis=1)
+
+    def drawn(n, generator):
+        return torch.rand(n, 8, 8, generator=torch.Generator().manual_seed(generator.initial_seed()))
+
+    two = [
+        explain_anchors(SimpleNamespace(log_prob=each), ANCHORS, reference=HELD, controls="none", cache=None)
+        for each in (density, lambda x: (density(x), "states"))
+    ]
+    assert np.array_equal(two[0].evidence.values, two[1].evidence.values)
+    found = explain_anchors(drawn, ANCHORS, reference=HELD, bank=60, controls="none", cache=None)
+    assert found.generated is not None
+    assert not any(each.code == "unseeded-generator" for each in found.warnings)

@@ -150,6 +150,7 @@ def _recorded(runner: Runner, requests: Sequence[Request]) -> int:
 
 def _opened(model: object, anchors: object, given: Mapping[str, Any]) -> TextWork:
     """What is to be scored, checked as far as it can be before anything is."""
+    _require_texts(model, anchors)
     _require_options(given)
     levels = reading.Levels(
         alpha=_or(given, "alpha", 0.025), fdr=given["fdr"], role=given["reference_role"],
@@ -180,6 +181,17 @@ def _opened(model: object, anchors: object, given: Mapping[str, Any]) -> TextWor
         levels=levels, twins="given" if twins is not None else "automatic" if automatic else "none",
         source=texts.source, seed=given["seed"], said=said,
     )  # fmt: skip
+
+
+def _require_texts(model: object, anchors: object) -> None:
+    """Refuse numbers, which a model that has learned the score of a density may have been given."""
+    kind = getattr(getattr(anchors, "dtype", None), "kind", "")
+    if kind and kind in "fiub" and not isinstance(model, str):
+        raise UsageError(
+            f"The anchors are numbers, and {type(model).__name__} is taken for a language model, as it has score: that "
+            "must give log-probabilities of texts. The gradient of a log-density tells no level of it: give "
+            "whygen.models.Generator(log_prob=...), or sampler=..., of what it can do besides."
+        )
 
 
 def _require_options(given: Mapping[str, Any]) -> None:

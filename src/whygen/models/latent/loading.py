@@ -13,7 +13,7 @@ from whygen._arguments import typed
 from whygen.errors import ModelError, UsageError
 from whygen.models.latent import UNIT_RANGE, Decode, Encode, Generator, Layout, Scale, stated
 from whygen.models.latent.denoising import denoising
-from whygen.models.latent.refusals import codes, is_condition, refusal, weights_file
+from whygen.models.latent.refusals import codes, is_condition, refusal, taken, weights_file
 from whygen.models.latent.sampling import density_of, drawing_of, generator_of, one_condition
 from whygen.models.protocols import Decodes, Encodes, ModelOptions
 from whygen.models.python import CallableModel
@@ -157,7 +157,7 @@ def _of_torch(module: Any, options: ModelOptions, *, uri: str | None) -> Generat
     try:
         made = generator_of(law, uri=uri or f"object/{type(module).__name__}")
     except ModelError as error:
-        told = [name for name in inspect.signature(module.forward).parameters if is_condition(name)]
+        told = [name for name in taken(module) if is_condition(name)]
         if law is module or not told:
             raise
         raise ModelError(f"{error}{one_condition(told)}") from error
@@ -194,7 +194,7 @@ def _takes_anything(module: Any) -> bool:
         return True
     try:
         inspect.signature(module.forward).bind()
-    except TypeError:
+    except (TypeError, ValueError):  # TorchScript has no signature
         return True
     return False
 

@@ -27,7 +27,8 @@ OWN = (
     "kld needs a posterior, and groups need an intrinsic criterion beside sse. You can bring both: "
     "whygen.models.Generator(encode=..., decode=...), whose encode returns whygen.models.Posterior(latents, logvar) "
     "with a logvar of -20 throughout, and criteria=[Criterion(name, 'intrinsic', unit, begin), 'sse'] of "
-    "whygen.anchors.criteria, where begin(batch) returns a function of reconstructions that gives a number for each."
+    "whygen.anchors.criteria, where begin(batch) returns a function of reconstructions that gives a number for each. "
+    "Or give its samples alone, if it makes any: whygen.models.Generator(sampler=lambda n, rng: ...)."
 )
 SIDE_BY_SIDE = (
     "If it is mean and log-variance side by side, cut it: encode=lambda x: "
@@ -120,6 +121,8 @@ def _module_text(module: Any) -> str:
 def _of_module(module: Any) -> str:
     kind = type(module).__name__
     low = kind.lower()
+    if _is_energy(module):
+        return _ENERGY
     if _takes_time(module) or "unet" in low or "transformer2d" in low or "denois" in low or "diffusion" in low:
         return (
             "It is the network of a diffusion model, which answers at times that its scheduler knows: give both, as "
@@ -152,20 +155,31 @@ def _of_module(module: Any) -> str:
     )
 
 
+_ENERGY = (
+    "It tells an energy: give whygen.models.Generator(log_prob=lambda samples: ...) that returns minus the energy of "
+    "each sample. No constant is needed, as anchors are held against the reference; give sampler= too, if it makes "
+    "samples."
+)
+
+
+def _is_energy(thing: Any) -> bool:
+    return callable(getattr(thing, "energy", None)) or callable(getattr(thing, "free_energy", None))
+
+
 def _takes_time(module: Any) -> bool:
     """Whether ``forward`` takes a time besides samples, before them (as flow matching has it) or after."""
-    names = _taken(module)
+    names = taken(module)
     return len(names) > 1 and any(name in TIMES for name in names[:2])
 
 
 def _turns_round(module: Any) -> bool:
     """Whether the network says that it can be turned round."""
     return callable(getattr(module, "inverse", None)) or any(
-        name in ("rev", "reverse", "inverse", "invert") for name in _taken(module)
+        name in ("rev", "reverse", "inverse", "invert") for name in taken(module)
     )
 
 
-def _taken(module: Any) -> list[str]:
+def taken(module: Any) -> list[str]:
     """The names of what ``forward`` takes."""
     try:
         return list(inspect.signature(module.forward).parameters)
@@ -202,6 +216,26 @@ _DOORS: tuple[tuple[Callable[[Any], bool], str | Callable[[Any], str]], ...] = (
     (
         lambda thing: isinstance(thing, tuple | list),
         f"It is several things. Give the model alone; where they are an encoder and a decoder, {_AS_ONE}",
+    ),
+    (_is_energy, _ENERGY),
+    (
+        lambda thing: type(thing).__name__ == "InferenceSession",
+        (
+            "It is a session of onnxruntime. Where it makes samples of latents of d values, give "
+            "whygen.models.Generator(decode=lambda z: session.run(None, {NAME: z})[0], latent_dim=d), with the "
+            "name of its input."
+        ),
+    ),
+    (
+        lambda thing: type(thing).__name__ == "ExportedProgram",
+        "It is an exported program of torch: give program.module().",
+    ),
+    (
+        lambda thing: hasattr(thing, "__next__"),
+        (
+            "It yields one thing after another: give samples that it made, such as list(itertools.islice(it, 2000)), "
+            "or an array of them, numpy.concatenate(...) where it yields batches."
+        ),
     ),
     (
         lambda thing: isinstance(thing, dict),

@@ -242,7 +242,8 @@ def density_of(thing: object) -> LogProb | None:
     def log_prob(samples: Floats) -> NDArray[np.floating[Any]]:
         rows = np.moveaxis(samples, 0, -1) if type(thing).__name__ in LAST else samples
         asked = _tensor(rows, thing) if as_tensor else rows
-        values = numbers_of(call(asked) if support is None else _within(call, asked, support))
+        told = call(asked) if support is None else _within(call, asked, support)
+        values = numbers_of(told[0] if isinstance(told, tuple) and told else told)  # some tell more beside it
         if of_scipy and len(samples) == values.size == 1:  # these give a number for one sample
             return values.reshape(1)
         # A law of independent values without a joint one gives a number for each value: their sum is the joint one.
@@ -374,7 +375,9 @@ def _drawn(call: Any, asked: Any, source: str, rng: np.random.Generator) -> Any:
     for random in _randomness(source, call, rng):
         try:
             return call(random, asked) if is_first else call(asked, **{source: random})
-        except TypeError as error:  # as libraries say of randomness of another one
+        except (TypeError, AttributeError) as error:  # as libraries say of randomness of another one
+            if isinstance(error, AttributeError) and error.obj is not random:
+                raise
             failed = failed or error
     assert failed is not None  # noqa: S101 - there is one kind at least
     raise failed

@@ -65,7 +65,7 @@ def torch_generator(module: Any, *, uri: str | None, **known: Any) -> Generator 
     Raises:
         UsageError: if it needs more than latents.
     """
-    if type(module).forward is torch.nn.Module.forward:
+    if inspect.getattr_static(type(module), "forward", None) is torch.nn.Module.forward:
         return None
     _require_latents_alone(module)
     found = _latent_shape(module)
@@ -191,8 +191,11 @@ def _stated(module: Any) -> list[int]:
 def _sizes(module: Any) -> Iterator[int]:
     """Sizes of latents to try: those that it states, that of its first layer, and common ones."""
     first = next((each for each in module.modules() if isinstance(each, LAYERS)), None)
-    taken = getattr(first, "in_features", None) or getattr(first, "in_channels", None)
-    yield from (*_stated(module), *([taken] if isinstance(taken, int) else []), *COMMON)
+    taken = [getattr(first, "in_features", None) or getattr(first, "in_channels", None)]
+    if first is None:  # layers of TorchScript have no kind; a weight begins or goes on with what it takes
+        weight = next((each for each in module.parameters() if each.ndim > 1), None)
+        taken = [] if weight is None else [int(weight.shape[1]), int(weight.shape[0])]
+    yield from (*_stated(module), *(each for each in taken if isinstance(each, int)), *COMMON)
 
 
 LAYERS = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d)
@@ -221,7 +224,11 @@ def why_not(module: Any) -> str:
         return f"{said}raised {says(error).rstrip('.')}."
     held = list(result.items()) if isinstance(result, Mapping) else [("", each) for each in _parts(result)]
     words = [f"{name} {_shaped(each)}".strip() for name, each in held]
-    return f"{said}gave {', '.join(words)}: no tensor of 2 samples with more values than their latents."
+    one_each = torch.is_tensor(result) and result.numel() == 2
+    energy = (
+        " If that is the energy of a sample, give Generator(log_prob=...) that returns minus it." if one_each else ""
+    )
+    return f"{said}gave {', '.join(words)}: no tensor of 2 samples with more values than their latents.{energy}"
 
 
 def _parts(result: Any) -> list[Any]:
@@ -234,13 +241,19 @@ def _shaped(part: Any) -> str:
 
 def _require_latents_alone(module: Any) -> None:
     """Refuse a generator that needs a condition besides its latents."""
-    required = [
-        each.name
-        for each in inspect.signature(module.forward).parameters.values()
-        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
-    ]
+    required = _required(module)
     if any(map(is_condition, required[1:])) and required[0] not in ("x", "sample", "samples", "images", "input_ids"):
         raise UsageError(conditional(required[1:]))
+
+
+def _required(module: Any) -> list[str]:
+    """The names of what ``forward`` cannot do without."""
+    try:
+        taken = inspect.signature(module.forward).parameters.values()
+    except ValueError:  # TorchScript has a schema in place of a signature
+        return [each.name for each in module.forward.schema.arguments[1:] if not each.has_default_value()]
+    left_out = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [each.name for each in taken if each.default is each.empty and each.kind not in left_out]
 
 
 def conditional(more: list[str]) -> str:

@@ -63,7 +63,7 @@ def _encoder(module: Any) -> Call | None:
     if found is not None:
         return found
     decodes = hasattr(module, "decode") or hasattr(module, "decoder")
-    if not decodes or type(module).forward is torch.nn.Module.forward:
+    if not decodes or inspect.getattr_static(type(module), "forward", None) is torch.nn.Module.forward:
         return None
     return lambda samples: _parts_of_forward(_called(module, samples), samples)
 
