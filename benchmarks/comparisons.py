@@ -5,6 +5,11 @@ comparisons with a finding should be at most 5%. The control is the same model d
 call this word, and how many another. The one model repeats the words that it heard and adds some of its own (target:
 the set of words, so that the reference is another in every run); the other says yes or no, with a chance that its
 words decide (target: the same answer, so that two runs may have opposite references).
+
+Of anchors the same is asked by VAEs of scikit-learn's digits (0 to 4 are learned, all ten are anchors): one model with
+other posterior draws; with another reference, too; and the model trained again by another seed, or on other samples of
+its kind, which are other models that nobody would call better. Whatever such a comparison calls learned or forgotten
+is no progress.
 """
 
 from __future__ import annotations
@@ -13,9 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from sklearn.datasets import load_digits
 
 import whygen
 from benchmarks import record
+from whygen.anchors.data import SampleSet
+from whygen.stats.seeds import generator
 from whygen.stats.wilson import wilson
 from whygen.types import Settings
 
@@ -80,7 +88,62 @@ def main(data: Path | None = None) -> None:
         rows.append(row(kind, units, calls, comparisons))
         rows.append(row(kind, units, calls, comparisons // 4, deaf_to="gamma"))
     print(record.table(rows))
-    record.write("comparisons", {"rows": rows}, seed=SEED)
+    record.write("comparisons", {**record.figures("comparisons"), "rows": rows}, seed=SEED)
+    anchors()
+
+
+RUNS, REFERENCE, LEARNED = 100, 150, 5
+SAME = ("draws", "draws and reference", "training seed", "training samples")
+"""What the two runs of a comparison do not share."""
+
+
+def anchors(runs: int = RUNS) -> None:
+    """Comparisons of two explanations by the same anchors, where nothing was learned or forgotten."""
+    scans = load_digits()
+    images, labels = (scans.images / 16).astype(np.float32), scans.target
+    counts = {what: list[tuple[int, int]]() for what in SAME}
+    for run in range(runs):
+        rng = generator(SEED, "anchors", run)
+        known = rng.permutation(np.flatnonzero(labels < LEARNED))
+        training, others, first, second = np.split(known, [200, 400, 400 + REFERENCE, 400 + 2 * REFERENCE])[:4]
+        asked = np.concatenate([known[700:], rng.permutation(np.flatnonzero(labels >= LEARNED))[:200]])
+        samples = SampleSet(samples=images[asked], layout="NHW", labels=tuple(labels[asked].tolist()))
+        one, again, other = (
+            _trained(images[rows], seed) for rows, seed in ((training, run), (training, run + runs), (others, run))
+        )
+        pairs = {
+            "draws": (one, first), "draws and reference": (one, second), "training seed": (again, first),
+            "training samples": (other, first),
+        }  # fmt: skip
+        told = _asked(one, samples, images[first], 0)
+        for what, (model, reference) in pairs.items():
+            made = whygen.compare(told, _asked(model, samples, images[reference], 1))
+            counts[what].append((made.learned + made.forgotten + made.moved, made.unsure))
+    rows = [_summed(what, np.array(found)) for what, found in counts.items()]
+    print(record.table(rows))
+    record.write("comparisons", {**record.figures("comparisons"), "anchors": rows}, seed=SEED)
+
+
+def _trained(images: np.ndarray, seed: int) -> object:
+    from whygen_experiments.mlp_vae import Schedule, Sizes, train_mlp_vae
+
+    sizes, schedule = Sizes(values=64, hidden=64, latent=4), Schedule(epochs=40, batch=20, rate=2e-3)
+    return train_mlp_vae(images.reshape(len(images), -1), seed=seed, sizes=sizes, schedule=schedule)
+
+
+def _asked(model: object, samples: SampleSet, reference: np.ndarray, seed: int) -> whygen.AnchorExplanation:
+    found = whygen.explain_anchors(model, samples, reference=reference, seed=seed, controls="none", cache=None)
+    assert isinstance(found, whygen.AnchorExplanation)
+    return found
+
+
+def _summed(what: str, found: np.ndarray) -> dict[str, object]:
+    runs, called = len(found), int((found[:, 0] > 0).sum())
+    low, high = wilson(called, runs)
+    return {
+        "other": what, "comparisons": runs, "with a finding": {"mean": called / runs, "low": low, "high": high},
+        "called": float(found[:, 0].mean()), "most called": int(found[:, 0].max()), "unsure": float(found[:, 1].mean()),
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 # pyright: basic
 """Which generator families tell their own kind from others by anchors, beside controls that know no model.
 
-MNIST digits of 14 x 14. A model of each family is trained on 2,000 zeros, and one of the same make on 2,000 digits of
-all kinds. In-class are zeros of the test set, foreign the other digits (pooled, and sixes alone, which is harder). An
-AUROC of such a pair is no feat: the distance to the nearest training zero, to their mean, and the compressed size have
-one, too, and need no model. What counts is the excess over these, and that the same criterion on the model that was
-trained on all digits falls to chance. It does not where a kind of sample is harder for every model (zeros have more
-ink): so the contrast is measured besides, the criterion by the model of zeros less that by the model of all digits,
-which is its background (Ren et al. 2019, arXiv 1906.02845). Its own control is the same contrast with a third model,
-trained on 2,000 other digits of all kinds, in the place of the model of zeros: that one must be at chance. Intervals
-are of a bootstrap over the samples of both sides, paired where two scores are compared; one training seed.
+MNIST digits of 14 x 14, and of 28 x 28 for a second flow, which is timed by 1,000 anchors, too. A model of each family
+is trained on 2,000 zeros, and one of the same make on 2,000 digits of all kinds. In-class are zeros of the test set,
+foreign the other digits (pooled, and sixes alone, which is harder). An AUROC of such a pair is no feat: the distance to
+the nearest training zero, to their mean, and the compressed size have one, too, and need no model. What counts is the
+excess over these, and that the same criterion on the model that was trained on all digits falls to chance. It does not
+where a kind of sample is harder for every model (zeros have more ink): so the contrast is measured besides, the
+criterion by the model of zeros less that by the model of all digits, which is its background (Ren et al. 2019, arXiv
+1906.02845). Its own control is the same contrast with a third model, trained on 2,000 other digits of all kinds, in the
+place of the model of zeros: that one must be at chance. Intervals are of a bootstrap over the samples of both sides,
+paired where two scores are compared; one training seed.
 
 ``python -m benchmarks generators --data FOLDER``.
 """
@@ -32,8 +33,11 @@ from training.generators.models import VALUES, halved, train_flow, train_gan, tr
 
 import whygen
 from benchmarks import record
+from whygen.anchors.choosing import BANK
 from whygen.anchors.foils import sizes
+from whygen.anchors.set_metrics import labels_made
 from whygen.stats.seeds import generator
+from whygen.stats.wilson import wilson
 from whygen_experiments.mlp_vae import Schedule, Sizes, train_mlp_vae
 from whygen_experiments.pxgen_mnist0 import Mnist, load_mnist
 
@@ -43,6 +47,8 @@ SEED = 0
 TRAINING, HELD = 2_000, 300
 IN_CLASS, EACH, SIXES = 300, 50, 300
 RESAMPLES = 2_000
+ANCHORS = 1_000
+MODES_RUNS, MODES_REFERENCE = 80, (300, 1_000)
 PAIRS = 8
 """Trainings behind the error of training."""
 
@@ -53,10 +59,11 @@ class Family(NamedTuple):
     train: Callable[[Floats], object]
     criteria: tuple[str, ...]
     more: Callable[[object, Floats], dict[str, Numbers]] = lambda model, images: {}
+    read: Callable[[NDArray[np.uint8]], Floats] = halved
 
 
 class Digits(NamedTuple):
-    """All ``(n, 14, 14)``: three training sets, the reference, and the samples that are told apart."""
+    """All ``(n, side, side)``: three training sets, the reference, and the samples that are told apart."""
 
     zeros: Floats
     mixed: Floats
@@ -101,6 +108,11 @@ def _regret(module: Any, images: Floats, *, steps: int = 150, draws: int = 8) ->
     return {"likelihood regret": (after - before).double().numpy(), "minus the bound": -before.double().numpy()}
 
 
+def whole(images: NDArray[np.uint8]) -> Floats:
+    """Pictures as they are, between 0 and 1."""
+    return images.astype(np.float32) / np.float32(255)
+
+
 def _mixture(images: Floats) -> object:
     model = GaussianMixture(10, covariance_type="diag", reg_covar=1e-2, random_state=SEED)
     return model.fit(images.reshape(len(images), -1).astype(np.float64))
@@ -115,19 +127,22 @@ FAMILIES: Mapping[str, Family] = {
     "flow": Family(
         lambda images: train_flow(images, seed=SEED), ("nll", "nll-complexity", "realism", "nearest-sample")
     ),
+    "flow, 28 x 28": Family(
+        lambda images: train_flow(images, seed=SEED), ("nll", "nll-complexity", "realism", "nearest-sample"), read=whole
+    ),
     "mixture": Family(_mixture, ("nll", "nearest-sample")),
     "PCA density": Family(lambda images: PCA(30).fit(images.reshape(len(images), -1)), ("nll",)),
 }  # fmt: skip
 
 
-def _digits(mnist: Mnist) -> Digits:
+def _digits(mnist: Mnist, read: Callable[[NDArray[np.uint8]], Floats] = halved) -> Digits:
     rng = generator(SEED, "generators")
     train = [rng.permutation(np.flatnonzero(mnist.train_labels == label)) for label in range(10)]
     test = [rng.permutation(np.flatnonzero(mnist.test_labels == label)) for label in range(10)]
     zeros, part = train[0], TRAINING // 10
     mixed, others_mixed = (np.concatenate([rows[at : at + part] for rows in train]) for at in (0, TRAINING + HELD))
     others = np.concatenate([rows[:EACH] for rows in test[1:]])
-    of_train, of_test = halved(mnist.train_images), halved(mnist.test_images)
+    of_train, of_test = read(mnist.train_images), read(mnist.test_images)
     return Digits(
         of_train[zeros[:TRAINING]], of_train[mixed], of_train[others_mixed],
         of_train[zeros[TRAINING : TRAINING + HELD]], of_test[test[0][:IN_CLASS]], of_test[others],
@@ -213,11 +228,30 @@ def _contrasted(row: dict[str, Any], scored: Mapping[str, tuple[Numbers, ...]]) 
 
 def main(data: Path | None, families: Mapping[str, Family] = FAMILIES) -> None:
     """Measure and keep the rows of some families; the rows of others stay."""
-    mnist = load_mnist(data)
-    digits = _digits(mnist)
+    mnist, rows, timed = load_mnist(data), list[dict[str, Any]](), dict[str, Any]()
+    for read, without in ((halved, "no model"), (whole, "no model, 28 x 28")):
+        some = {name: each for name, each in families.items() if each.read is read}
+        if some:
+            rows += _asked(_digits(mnist, read), some, without, timed)
+    known = {(row["family"], row["criterion"]) for row in rows}
+    kept = [row for row in record.rows("generators") if (row["family"], row["criterion"]) not in known]
+    figures = record.figures("generators")
+    timed = {**figures.get("timed", {}), **timed}
+    record.write("generators", {**figures, "rows": [*rows, *kept], "timed": timed}, seed=SEED)
+    for row in [*rows, *kept]:
+        print(_line(row))
+    if families is FAMILIES:
+        modes(mnist)
+        trainings(mnist, _digits(mnist))
+
+
+def _asked(
+    digits: Digits, families: Mapping[str, Family], without: str, timed: dict[str, Any]
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The rows of families that are trained on pictures of one size, after those that need no model."""
     controls = _controls(digits)
     nearest = controls["nearest training sample"]
-    rows = [_row("no model", name, sides, nearest) for name, sides in controls.items()]
+    rows = [_row(without, name, sides, nearest) for name, sides in controls.items()]
     sets = {"zeros": digits.zeros, "all digits": digits.mixed, "other digits": digits.others_mixed}
     _contrasted(rows[0], {kind: _nearest(images, digits) for kind, images in sets.items()})
     for name, family in families.items():
@@ -230,13 +264,54 @@ def main(data: Path | None, families: Mapping[str, Family] = FAMILIES) -> None:
             _contrasted(row, {kind: each[criterion] for kind, each in found.items()})
             rows.append(row)
         print(f"{name}: trained in {trained:.0f} s, asked in {time.process_time() - began - trained:.0f} s", flush=True)
-    known = {(row["family"], row["criterion"]) for row in rows}
-    kept = [row for row in record.rows("generators") if (row["family"], row["criterion"]) not in known]
-    record.write("generators", {**record.figures("generators"), "rows": [*rows, *kept]}, seed=SEED)
-    for row in [*rows, *kept]:
-        print(_line(row))
-    if families is FAMILIES:
-        trainings(mnist, digits)
+        if family.read is whole:
+            timed[name] = {"trained": round(trained / len(sets), 1), **_timed(models["zeros"], digits)}
+    return rows
+
+
+def _timed(model: object, digits: Digits) -> dict[str, Any]:
+    """Seconds that 1,000 anchors take by the default criteria, with the default controls."""
+    anchors = np.concatenate([digits.own, digits.others, digits.sixes])[:ANCHORS]
+    began, processor = time.perf_counter(), time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = whygen.explain_anchors(model, anchors, reference=digits.held, cache=None, seed=SEED)
+    return {
+        "anchors": len(anchors), "reference": len(digits.held), "criteria": [each.name for each in found.criteria],
+        "threads": torch.get_num_threads(), "seconds": round(time.perf_counter() - began, 1),
+        "processor seconds": round(time.process_time() - processor, 1),
+    }  # fmt: skip
+
+
+def modes(mnist: Mnist, *, runs: int = MODES_RUNS) -> None:
+    """How often a label that a sampler makes none, a fourth, or all of is called dropped, over draws of everything.
+
+    A sampler returns training digits that the reference does not hold, with a little noise: of the other nine labels,
+    with a fourth of the one, or all of them. `none` and `others` are right and wrong calls of one set of runs.
+    """
+    points, labels, rows = halved(mnist.train_images).reshape(-1, VALUES), mnist.train_labels, list[dict[str, Any]]()
+    for n in MODES_REFERENCE:
+        called = {"none of it": 0, "another than it": 0, "a fourth of it": 0, "all labels": 0}
+        for run in range(runs):
+            rng, label = generator(SEED, "modes", str(n), str(run)), run % 10
+            drawn = rng.permutation(len(points))
+            held, own = drawn[:n], drawn[n:]
+            few = rng.random(len(own)) < 0.25
+            for name, kept in (
+                ("none of it", labels[own] != label), ("a fourth of it", (labels[own] != label) | few),
+                ("all labels", few | ~few),
+            ):  # fmt: skip
+                made = points[own[kept][:BANK]]
+                made = np.clip(made + rng.normal(0, 0.05, made.shape), 0, 1)
+                found = labels_made(points[held], labels[held].tolist(), made, None, rng=rng)
+                told = {each.label for each in found if each.is_dropped}
+                called[name] += bool(told) if name == "all labels" else label in told
+                called["another than it"] += name == "none of it" and bool(told - {label})
+        for name, count in called.items():
+            low, high = wilson(count, runs)
+            rows.append({"made": name, "reference": n, "runs": runs, "called": count, "low": low, "high": high})
+            print(rows[-1], flush=True)
+    record.write("generators", {**record.figures("generators"), "modes": rows}, seed=SEED)
 
 
 def trainings(mnist: Mnist, digits: Digits) -> None:

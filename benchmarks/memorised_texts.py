@@ -4,8 +4,9 @@
 
 Each seed fine-tunes the storyteller (`training.storyteller.planted`) on canaries and stories seen 20 and 5 times among
 others seen once, and asks which of these and of never-seen ones it knows by heart. Controls: the storyteller before it
-was fine-tuned, which must find nothing; the compressed size and the length of a text; and the level alone (nats a
-token), which is what no verdict here rests on. ``python -m benchmarks.memorised_texts SEED`` measures one seed.
+was fine-tuned, which must find nothing; a peer as baseline, fine-tuned on as many other texts of these kinds; the
+compressed size and the length of a text; and the level alone (nats a token), which is what no verdict here rests on.
+``python -m benchmarks.memorised_texts SEED`` measures one seed.
 """
 
 from __future__ import annotations
@@ -59,13 +60,13 @@ def parts(kind: str, seed: int) -> dict[str, list[Family]]:
     }
 
 
-def trained(seed: int) -> HfModel:
-    """The storyteller after all that it is to have seen, in a random order."""
+def trained(seed: int, which: str = "seen") -> HfModel:
+    """The storyteller after all that it is to have seen, in a random order; or after as much of others ("peer")."""
     texts: list[str] = []
     for kind in MAKERS:
         for times in EXPOSURES:
-            texts += [family.text for family in families(kind, PLANTED, seed, part=f"seen {times}")] * times
-        texts += [family.text for family in families(kind, PLANTED, seed, part="once")]
+            texts += [family.text for family in families(kind, PLANTED, seed, part=f"{which} {times}")] * times
+        texts += [family.text for family in families(kind, PLANTED, seed, part="once" if which == "seen" else which)]
     order = training_texts([], texts, exposures=1, rng=generator(seed, "order"))
     return fine_tune(order, seed=seed, rate=RATE, batch=BATCH)
 
@@ -198,7 +199,19 @@ def one(seed: int) -> Mapping[str, list[dict[str, object]]]:
         found += [{"seed": seed, "model": "before", "texts": kind, "seen": "20 times", **made} for made in rows]
         drawn = shares(each["20 times"], each["never"], each["held"], seed)
         kept += [{"seed": seed, "texts": kind, **made} for made in drawn]
-    return {"rows": found, "shares": kept}
+    return {"rows": [*found, *beside_peer(model, every, seed)], "shares": kept}
+
+
+def beside_peer(model: HfModel, every: Mapping[str, Mapping[str, list[Family]]], seed: int) -> list[dict[str, object]]:
+    """The same by a baseline that was fine-tuned on as many other texts of these kinds, as often: it knows the form."""
+    peer, found = trained(seed, "peer"), list[dict[str, object]]()
+    for kind, each in every.items():
+        held = measured(model, peer, each["held"])
+        for seen in ("20 times", "5 times"):
+            rows = ways(measured(model, peer, [*each[seen], *each["never"]]), held)
+            about = {"seed": seed, "model": "fine-tuned, peer as baseline", "texts": kind, "seen": seen}
+            found += [{**about, **row(way, contrast, PLANTED)} for way, contrast in rows.items() if "base" in way]
+    return found
 
 
 def joined(first: TextSide, second: TextSide) -> TextSide:
