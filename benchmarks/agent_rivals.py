@@ -98,17 +98,18 @@ Found = tuple[int, float, bool]
 
 
 class Library:
-    """The library at work in its own process."""
+    """The library at work in its own process, which begins where a row is wanted that is not kept."""
 
     def __init__(self, name: str) -> None:
-        command = [str(python_of(name)), "-c", WORKERS[name]]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=os.environ | {"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-        )  # fmt: skip
         self.name, self.asked = name, 0
+        self._process: subprocess.Popen[str] | None = None
 
     def _send(self, message: dict[str, Any]) -> dict[str, Any]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [str(python_of(self.name)), "-c", WORKERS[self.name]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                text=True, env=os.environ | {"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+            )  # fmt: skip
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(message) + "\n")
@@ -135,8 +136,9 @@ class Library:
 
     def close(self) -> None:
         """Let the process end."""
-        self._process.kill()
-        self._process.wait()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
 
 def cell(library: Library, case: Case, model: str, *, seed: int = SEED) -> dict[str, object]:
