@@ -18,8 +18,8 @@ from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import SURROGATES, Adaptive, Boosting, KernelRidge, Pairs, Ridge, Surrogate, fitter
 from whygen.prompt.surrogates import kernel as kernels_of
 from whygen.prompt.surrogates.base import Linear, Sum, Summand, Terms, shapley
-from whygen.prompt.surrogates.kernel import Kernels
-from whygen.prompt.surrogates.linear import errors_by, lasso_along, left_out_error, regression, spared_by
+from whygen.prompt.surrogates.kernel import KernelFit, Kernels, Problem, Width
+from whygen.prompt.surrogates.linear import errors_by, lasso_along, left_out_error, regression, spared_by, weights_of
 from whygen.prompt.surrogates.products import Products, pursue
 from whygen.prompt.surrogates.products import leftover as leftover_of
 from whygen.prompt.surrogates.trees import Leaves
@@ -388,13 +388,28 @@ def of_noise(surrogate: Surrogate, n: int, calls: int, games: int) -> NDArray[np
     return np.array(found)
 
 
+def by_left_out_errors(problem: Problem, widths: list[Width], y: NDArray[np.float64]) -> KernelFit:
+    """The odd or even part of complement pairs as left-out errors alone would have it."""
+    found: list[tuple[float, NDArray[np.float64], float]] = []
+    for each in widths:
+        along = each.vectors.T @ (problem.root * y)
+        spared = spared_by(each.vectors, each.shrink, 1)
+        errors = errors_by(each.vectors @ (each.shrink * along[:, None]), spared)
+        weights = weights_of(errors, len(y))
+        inverse = (1.0 / (each.values[:, None] + each.penalties)) @ weights
+        found.append((float(weights @ errors), problem.root * (each.vectors @ (along * inverse)), each.t))
+    error, solved, t = min(found, key=lambda fit: fit[0])
+    both = np.concatenate([solved, problem.sign * solved]) / 2.0
+    return KernelFit(Kernels(np.concatenate([problem.centres, ~problem.centres]), both, t), error)
+
+
 def test_little_is_predicted_of_noise_where_calls_are_about_as_many_as_numbers_to_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cells = ((12, 24), (24, 32), (30, 60))
     now = np.concatenate([of_noise(KernelRidge(), *cell, games=25) for cell in cells])
     mixed = of_noise(Adaptive(), 12, 24, games=8)
-    monkeypatch.setattr(kernels_of, "_doubts", lambda shrink: np.ones(shrink.shape[1]))
+    monkeypatch.setattr(kernels_of, "best_of", by_left_out_errors)
     unguarded = np.concatenate([of_noise(KernelRidge(), *cell, games=25) for cell in cells])
     assert now.mean() > -0.05
     assert now.min() > -0.5

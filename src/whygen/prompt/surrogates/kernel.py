@@ -17,7 +17,7 @@ from scipy.special import chdtri
 
 from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates.base import Linear, Sum, sum_of
-from whygen.prompt.surrogates.linear import Spared, errors_by, spared_by, weights_of
+from whygen.prompt.surrogates.linear import errors_by, log_evidence, shares_of, spared_by
 from whygen.types import Floats, Masks
 
 FAR = np.array([0.02, 0.1, 0.25, 0.5, 0.75, 0.9])
@@ -27,7 +27,7 @@ _PENALTIES = np.logspace(-10, 1, 23)
 """Penalties tried, as multiples of the kernel's largest eigenvalue."""
 
 _MOST = 0.9
-"""Left-out errors are compared by their upper limits at this level, see `_doubts`."""
+"""Left-out errors of pairs are compared by their upper limits at this level, see `_doubt`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Problem(NamedTuple):
 
 
 class KernelFit(NamedTuple):
-    """A fit, and its mean squared left-out error (of an average, the mean of theirs: its own is no larger)."""
+    """A fit, and its mean squared left-out error, masks or pairs left out one by one."""
 
     kernels: Kernels
     error: float
@@ -123,8 +123,6 @@ class Width(NamedTuple):
         values: eigenvalues, shape ``(k,)``.
         penalties: shape ``(p,)``.
         shrink: the share of each eigenvector that a penalty takes away, shape ``(k, p)``.
-        spared: what the smoother leaves of each row.
-        doubts: factor of left-out errors that come from few directions, shape ``(p,)``.
     """
 
     t: float
@@ -132,13 +130,11 @@ class Width(NamedTuple):
     values: Floats
     penalties: Floats
     shrink: Floats
-    spared: Spared
-    doubts: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class KernelRidge:
-    """Gaussian kernel ridge; the width with the least left-out error, masks or pairs left out one by one."""
+    """Gaussian kernel ridge; the width with the most evidence, and penalties averaged by theirs (MacKay 1992)."""
 
     name: str = "kernel-ridge"
 
@@ -198,13 +194,12 @@ def widths_of(problem: Problem, far: Floats) -> list[Width]:
         values, vectors = np.linalg.eigh(problem.root[:, None] * gram * problem.root)
         values = np.maximum(values, 0.0)  # rounding can make the smallest of a flat kernel negative
         penalties = _PENALTIES * max(float(values[-1]), 1e-12)
-        shrink = penalties / (values[:, None] + penalties)
-        found.append(Width(t, vectors, values, penalties, shrink, spared_by(vectors, shrink, 1), _doubts(shrink)))
+        found.append(Width(t, vectors, values, penalties, penalties / (values[:, None] + penalties)))
     return found
 
 
-def _doubts(shrink: Floats) -> Floats:
-    """By how much more left-out errors may be too small by chance than those of a constant, ``(p,)``.
+def _doubt(left: Floats) -> float:
+    """By how much more a left-out error may be too small by chance than that of a constant.
 
     A fit that is hardly penalised leaves little over but along its smallest eigenvalues, and all its left-out errors
     are those few directions: small by chance, where there are three. Directions that take part are counted as degrees
@@ -212,26 +207,33 @@ def _doubts(shrink: Floats) -> Floats:
     docs/decisions/0006-adaptive.md.
 
     Args:
-        shrink: the share of each direction that a penalty takes away, shape ``(r, p)``.
+        left: the share of each direction that the fit leaves over, shape ``(r,)``.
     """
-    squares: Floats = shrink**2
-    degrees: Floats = squares.sum(axis=0) ** 2 / (squares**2).sum(axis=0)
-    limits: Floats = degrees / chdtri(degrees, _MOST)
-    return np.maximum(limits * (chdtri(float(len(shrink)), _MOST) / len(shrink)), 1.0)
+    squares: Floats = left**2
+    degrees = float(squares.sum() ** 2 / (squares**2).sum())
+    upper = degrees / float(chdtri(degrees, _MOST))
+    return max(upper * float(chdtri(float(len(left)), _MOST)) / len(left), 1.0)
 
 
 def best_of(problem: Problem, widths: list[Width], y: Floats) -> KernelFit:
-    """The width with the least left-out error of ``y`` ``(r,)``; penalties are averaged as those of ridge are."""
-    found: list[tuple[float, Floats, float]] = []
+    """The width with the most evidence of ``y`` ``(r,)``, averaged over penalties by theirs, with its left-out error.
+
+    Left-out errors say how well a fit predicts, and are a poor guide to its penalty where masks are about as many as
+    numbers to fit. Why: docs/decisions/0006-adaptive.md.
+    """
+    found: list[tuple[float, Width, Floats, Floats]] = []
     for width in widths:
         # One decomposition serves every penalty, and every effect: only the products with y are made anew.
         along = width.vectors.T @ (problem.root * y)
-        errors = width.doubts * errors_by(width.vectors @ (width.shrink * along[:, None]), width.spared)
-        weights = weights_of(errors, len(y))
-        inverse = (1.0 / (width.values[:, None] + width.penalties)) @ weights
-        solved = problem.root * (width.vectors @ (along * inverse))
-        found.append((float(weights @ errors) * len(y) / problem.rows, solved, width.t))
-    error, solved, t = min(found, key=lambda fit: fit[0])
+        evidence = log_evidence(width.shrink, along)
+        found.append((float(np.logaddexp.reduce(evidence)), width, along, shares_of(evidence)))
+    _, width, along, weights = max(found, key=lambda fit: fit[0])
+    inverse = (1.0 / (width.values[:, None] + width.penalties)) @ weights
+    solved, t = problem.root * (width.vectors @ (along * inverse)), width.t
+    left = (width.shrink @ weights)[:, None]
+    missed = errors_by(width.vectors @ (left * along[:, None]), spared_by(width.vectors, left, 1))
+    # Of rows that are no pairs there are twice as many: there the doubt costs more than it saves.
+    error = float(missed[0]) * (_doubt(left[:, 0]) if problem.sign else 1.0) * len(y) / problem.rows
     if not problem.sign:
         return KernelFit(Kernels(problem.centres, solved, t), error)
     # As a function of all masks: the other half of each pair stands with its own sign.

@@ -166,7 +166,7 @@ def solve_ridge(rows: Regression) -> Solved:
     allowed = (_PENALTIES >= _SMALLEST) | (errors <= _SMALLEST**2 * float(np.mean(y**2)))
     weights = weights_of(np.where(allowed, errors, np.inf), len(y) // rows.block)
     if not rows.intercept and not allowed[0]:  # a likelihood is for data with noise
-        weights = (weights + _evidence(shrink, along, outside)) / 2.0
+        weights = (weights + shares_of(log_evidence(shrink, along, outside))) / 2.0
     solution = right.T @ ((singular[:, None] / (singular[:, None] ** 2 + penalties)) @ weights * along)
     return Solved(solution, float(_errors_of(left, (shrink @ weights)[:, None], along, outside, rows.block)[0]))
 
@@ -178,17 +178,25 @@ def weights_of(errors: Floats, blocks: float) -> Floats:
     (pseudo-Bayesian model averaging: Geisser and Eddy 1979, JASA 74:153-160). One clear winner takes all; where
     several do alike, their mean has less error than the one that chance put first.
     """
-    return _normalised(-0.5 * blocks * np.log(np.maximum(errors, 1e-300)))
+    return shares_of(-0.5 * blocks * np.log(np.maximum(errors, 1e-300)))
 
 
-def _evidence(shrink: Floats, along: Floats, outside: Floats) -> Floats:
-    """Weights ``(p,)`` by the marginal likelihood of each penalty (MacKay 1992, Neural Computation 4:415-447)."""
-    unexplained = (along**2) @ shrink + float(outside @ outside)
+def log_evidence(shrink: Floats, along: Floats, outside: Floats | None = None) -> Floats:
+    """Logarithm of the marginal likelihood of each penalty, ``(p,)`` (MacKay 1992, Neural Computation 4:415-447).
+
+    Args:
+        shrink: the share of each of ``k`` directions that a penalty takes away, shape ``(k, p)``.
+        along: what is fitted, along these directions, shape ``(k,)``.
+        outside: what no direction reaches, shape ``(r,)``; None where they reach all of it.
+    """
+    rows, rest = (len(along), 0.0) if outside is None else (len(outside), float(outside @ outside))
+    unexplained = (along**2) @ shrink + rest
     penalty_of_freedom = np.log(np.maximum(shrink, 1e-300)).sum(axis=0)
-    return _normalised(0.5 * (penalty_of_freedom - len(outside) * np.log(np.maximum(unexplained, 1e-300))))
+    return 0.5 * (penalty_of_freedom - rows * np.log(np.maximum(unexplained, 1e-300)))
 
 
-def _normalised(logarithms: Floats) -> Floats:
+def shares_of(logarithms: Floats) -> Floats:
+    """Weights that sum to one, by their logarithms."""
     weights = np.exp(logarithms - logarithms.max())
     return weights / weights.sum()
 
