@@ -6,6 +6,7 @@ import gzip
 import json
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from faults.scripts import Received
 from faults.server import FaultServer
 from faults.site import Handler, Site
 from whygen.calls import Budget, EndedError, Runner, Store
+from whygen.errors import WhygenError
 from whygen.models import ModelOptions, load_model
 from whygen.remote import bounded
 from whygen.types import Failure, Output, Request, Settings
@@ -102,6 +104,71 @@ def test_what_no_answer_excuses_is_a_failure(
     assert isinstance(answer, Failure)
     assert words in answer.message
     assert answer.kind == kind
+
+
+def unheaded(text: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(text) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [("", bytes), ("none", bytes), ("UTF-8", bytes), ("identity, gzip", gzip.compress), ("deflate", zlib.compress),
+     ("deflate", unheaded), ("gzip", lambda text: gzip.compress(text[:20]) + gzip.compress(text[20:]))],
+)  # fmt: skip
+def test_an_answer_that_can_be_unpacked_is_read(
+    encoding: str, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reply(received: Received) -> Reply:
+        found = changed(received, lambda _: None)
+        return Reply(200, pack(found.body), headers={"content-encoding": encoding})
+
+    monkeypatch.setitem(__import__("faults.answers", fromlist=["FAULTS"]).FAULTS, "packed", reply)
+    with FaultServer("packed") as server:
+        [answer] = load_model("openai/test", ModelOptions(base_url=server.url)).answer([Request(prompt="x")])
+    assert isinstance(answer, Output), answer
+
+
+@pytest.mark.parametrize(
+    ("path", "words"), [("/login", "no endpoint of a model"), ("/v2/chat/completions", "Give that address itself")]
+)
+def test_a_redirect_to_a_login_is_not_advised_as_an_address(
+    path: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply = Reply(302, b"", headers={"location": path})
+    monkeypatch.setitem(__import__("faults.answers", fromlist=["FAULTS"]).FAULTS, "away", lambda _: reply)
+    with FaultServer("away") as server:
+        [answer] = load_model("openai/test", ModelOptions(base_url=server.url)).answer([Request(prompt="x")])
+    assert isinstance(answer, Failure)
+    assert words in answer.advice
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [("SSL_CERT_FILE", "/nowhere.pem", "SSL_CERT_FILE or SSL_CERT_DIR names cannot be read"),
+     ("SSL_CERT_FILE", __file__, "SSL_CERT_FILE or SSL_CERT_DIR names cannot be read"),
+     ("HTTP_PROXY", "ftp://me:pa55word@proxy", "The proxy in HTTP_PROXY is no address"),
+     ("HTTP_PROXY", "http://me:pa55word@[::", "The proxy in HTTP_PROXY is no address")],
+)  # fmt: skip
+def test_what_the_environment_says_wrongly_is_named_and_no_password_shown(
+    variable: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(WhygenError, match=words) as error:
+        load_model("openai/test", ModelOptions(base_url="http://127.0.0.1:1/v1")).answer([Request(prompt="x")])
+    assert "pa55word" not in str(error.value)
+
+
+def test_a_proxy_that_does_not_answer_is_named_in_the_place_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://me:pa55word@127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    model = load_model("openai/test", ModelOptions(base_url="http://far.example/v1"))
+    [answer] = model.answer([Request(prompt="x")])
+    assert isinstance(answer, Failure)
+    assert "the proxy that HTTP_PROXY names" in answer.message
+    assert "pa55word" not in answer.message + answer.advice
 
 
 @pytest.mark.parametrize(("status", "is_taken"), [(301, False), (302, False), (303, True), (307, True), (308, True)])

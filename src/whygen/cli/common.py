@@ -88,9 +88,29 @@ class _Console(Console):
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
+class _StandardError:
+    """Standard error without an error of its own where nobody is there to read it: its terminal may be closed."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @property
+    def _stream(self) -> Any:
+        return getattr(sys.stderr, "rich_proxied_file", sys.stderr)  # a bar that is shown stands before it
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 def console_for_people() -> Console:
     """Standard error: what a person reads, never what a program parses."""
-    return _Console(stderr=True, soft_wrap=False)
+    return _Console(stderr=True, file=cast(Any, _StandardError()), soft_wrap=False)
 
 
 def console_for_output() -> Console:

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from whygen.calls import Interrupted
 from whygen.cli import common
 from whygen.cli.names import complete_model
 from whygen.cli.options import Given, Offers, made, with_options
@@ -16,6 +17,7 @@ from whygen.cli.outermost import say
 from whygen.errors import DataError
 from whygen.evaluation import evaluate as evaluation
 from whygen.evaluation.result import Evaluation, table
+from whygen.interrupts import INTERRUPTED
 from whygen.models import ModelOptions
 from whygen.report.texts import visible
 from whygen.results.files import make_folder, try_folder
@@ -78,33 +80,51 @@ def evaluate(
     folder = out or (directory if directory.is_dir() else directory.parent)
     if out is not None or folder.is_dir():
         try_folder(make_folder(folder))
-    found = evaluation.evaluate(
-        directory,
-        metrics=metric or "auto",
-        labels=None if labels is None else read_labels(labels),
-        model=model,
-        budget=budget,
-        repeats=repeats,
-        paraphrases=[common.read_text(text) for text in paraphrase or ()],
-        models=other or (),
-        randomised=randomised,
-        encoder=encoder,
-        seed=seed,
-        cache=common.store_path(cache, no_cache),
-        options=made(ModelOptions, given),
-        progress=common.progress_for(quiet, as_json=as_json),
-        **choices,
-    )
+    try:
+        found = evaluation.evaluate(
+            directory,
+            metrics=metric or "auto",
+            labels=None if labels is None else read_labels(labels),
+            model=model,
+            budget=budget,
+            repeats=repeats,
+            paraphrases=[common.read_text(text) for text in paraphrase or ()],
+            models=other or (),
+            randomised=randomised,
+            encoder=encoder,
+            seed=seed,
+            cache=common.store_path(cache, no_cache),
+            options=made(ModelOptions, given),
+            progress=common.progress_for(quiet, as_json=as_json),
+            **choices,
+        )
+    except Interrupted as stop:
+        found = cast(Evaluation, stop.explanation)
+    how = common.Shared(out=out, cache=cache, no_cache=no_cache)
+    if found.ended is not None:  # what an earlier run measured in full stays
+        folder = make_folder(how.partial())
+    try:
+        _show(found, folder, markdown, as_json=as_json, quiet=quiet)
+    except OSError:  # the terminal is gone; the figures were saved before
+        if found.ended is None:
+            raise
+    if found.ended is not None:
+        how.say_what_goes_on()
+        raise typer.Exit(INTERRUPTED if found.ended == "interrupt" else common.ENDED_EARLY)
+
+
+def _show(found: Evaluation, folder: Path, markdown: Path | None, *, as_json: bool, quiet: bool) -> None:
+    """Save the figures with their page, and print them; they were paid for, wherever they cannot be saved."""
     try:
         found.save(folder)
         write_html(summarise_evaluation(found.to_dict()), folder / PAGE)
         if markdown is not None:
             markdown.write_text(found.to_markdown(), encoding="utf-8")
-    finally:  # the figures were paid for, wherever they cannot be saved
+    finally:
         if as_json:
             common.print_json(found.to_dict())
         elif not quiet:
-            _show(found)
+            _tell(found)
     if not as_json and not quiet:
         say(f"Page: {folder / PAGE}")
 
@@ -126,7 +146,7 @@ def read_labels(path: Path) -> list[int]:
     return [int(value) for value in cast("list[int]", found)]
 
 
-def _show(found: Evaluation) -> None:
+def _tell(found: Evaluation) -> None:
     console = common.console_for_output()
     console.print(Text(evaluation_verdict(found.to_dict()), style="bold"))
     rows = list(table(found.measures))

@@ -74,7 +74,11 @@ def explain_many(
         model, file, out=out, cache=store, progress=progress, options=options, run=run,
         damaged=cast("Damaged", damaged), **asked,
     )  # fmt: skip
-    _show(found, out, as_json=as_json, quiet=quiet)
+    try:
+        _show(found, out, as_json=as_json, quiet=quiet)
+    except OSError:  # the terminal is gone; everything was saved before
+        if found.reason != "interrupt":
+            raise
     if found.reason == "interrupt":
         raise typer.Exit(INTERRUPTED)
     if found.reason or found.failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -118,7 +119,8 @@ def trim(
 
 def _show_partial(found: Trimmed, how: common.Shared) -> None:
     """Save and print what an unfinished run had, and name the command that goes on."""
-    _show(found, how.partial(), how)
+    with suppress(OSError):  # the terminal is gone; it was saved before it was shown
+        _show(found, how.partial(), how)
     how.say_what_goes_on()
 
 

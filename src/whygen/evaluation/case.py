@@ -24,6 +24,7 @@ from whygen.models import Model, ModelOptions, Randomises, load_model
 from whygen.prompt.ask import ask
 from whygen.prompt.asker import Asker
 from whygen.prompt.assemble import explained
+from whygen.prompt.each import Together
 from whygen.prompt.edits import EditUnits, RegionUnits
 from whygen.prompt.estimands import load_estimand
 from whygen.prompt.findings import find
@@ -57,7 +58,7 @@ class Lab:
         choices: what was given besides: options that `evaluate` reads (see `PromptOptions`).
         options: how the model is opened.
         progress: where to report progress.
-        run: bounds of the run.
+        run: bounds of all that is asked together.
         metric: what is measured now; messages name it.
     """
 
@@ -74,6 +75,10 @@ class Lab:
     _box: Model | None = None
     _runners: list[Runner] = field(default_factory=list[Runner])
     _opened: Asker | None = None
+
+    @cached_property
+    def _bounds(self) -> Together:
+        return Together(self.run or RunOptions())
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -129,8 +134,14 @@ class Lab:
 
         Raises:
             UsageError: if the explanation's prompts or effects cannot be made again; the message says what to give.
+            EndedError: if a bound or the server ended the run; a figure of the answers there are would be another.
+            KeyboardInterrupt: if a person did.
         """
-        return self._asker().effects(masks, draws=self.draws)
+        asker = self._asker()
+        found = asker.effects(masks, draws=self.draws)
+        if asker.ended is not None:
+            raise asker.ended
+        return found
 
     @property
     def overhead(self) -> int:
@@ -159,6 +170,10 @@ class Lab:
             units: another prompt, cut into units.
             model: another model.
             **changes: of the options.
+
+        Raises:
+            EndedError: if a bound or the server ended the run.
+            KeyboardInterrupt: if a person did.
         """
         chosen = self._choices(other_units=units is not None, **changes)
         box = self.opened_model() if model is None else load_model(model, self.options or ModelOptions())
@@ -166,7 +181,10 @@ class Lab:
         question = prepare_units(cut, chosen, model=box, encoder=self._encoder, seed=seed)
         asker = self._ask_by(question, box, seed=seed)
         found = find(ask(asker, question), question.plan, asker.meter, question.seed)
-        return explained(found, asker)
+        again = explained(found, asker)
+        if asker.ended is not None:
+            raise asker.ended
+        return again
 
     def ask_calls(self) -> int:
         """Answers that explaining again asks for at most; fewer where masks were drawn that need none.
@@ -218,7 +236,8 @@ class Lab:
         return self._opened
 
     def _ask_by(self, question: Question, box: Model, *, seed: int | None) -> Asker:
-        runner = make_runner(box, self.store, budget=max(self.left, 0), progress=self.progress, options=self.run)
+        budget = max(self.left, 0)
+        runner = make_runner(box, self.store, budget=budget, progress=self.progress, options=self._bounds.run())
         self._runners.append(runner)
         operator = question.operator.prepare(question.units, self.tools(self.explanation.seed))
         asker = Asker(runner, box, question.units, operator, question.target, self._settings(seed))

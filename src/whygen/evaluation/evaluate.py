@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from whygen._arguments import typed
-from whygen.calls import DEFAULT_STORE, Progress, RunOptions, open_store
+from whygen.calls import DEFAULT_STORE, EndedError, Interrupted, Progress, RunOptions, open_store
 from whygen.encoders import AnyEncoder
 from whygen.errors import BudgetError, DataError, FormatError, MissingError, UnknownNameError, UsageError
 from whygen.evaluation.case import Case, Lab, Metric
@@ -25,7 +25,7 @@ from whygen.evaluation.measures import (
     stability,
     texts,
 )
-from whygen.evaluation.result import Evaluation, LeftOut, Measure
+from whygen.evaluation.result import Ended, Evaluation, LeftOut, Measure
 from whygen.models import ModelOptions
 from whygen.prompt.options import EVALUATE, PromptOptions
 from whygen.results import AnchorExplanation, Explanation, PromptExplanation, TextAnchorExplanation, load
@@ -107,6 +107,9 @@ def evaluate(
         MissingError: if the explanation, the model, an encoder or an extra is missing.
         FormatError: if the explanation is of another version.
         ModelError: if the model does not answer.
+        EndedError: if a bound of ``run`` or the server ended it before anything was measured; with figures it is in
+            `Evaluation.ended`.
+        Interrupted: after Ctrl-C, with the figures there are.
     """
     subject = load(explanation) if isinstance(explanation, Path | str) else explanation
     if not isinstance(subject, TextAnchorExplanation):
@@ -125,20 +128,24 @@ def evaluate(
         )  # fmt: skip
         texts = (paraphrases,) if isinstance(paraphrases, str) else tuple(paraphrases)
         case = Case(subject, lab, seed, marked, repeats, texts, models, randomised)
-        rows, left = _measured(case, wanted, named=metrics != "auto")
-        return Evaluation(
+        rows, ended = _measured(case, wanted, named=metrics != "auto")
+        found = Evaluation(
             whygen=__version__,
             explains="prompt",
             model=subject.model,
             prompt=subject.prompt,
             digest=digest_of(subject),
             measures=tuple(rows),
-            left_out=tuple(left),
+            left_out=tuple(case.left),
             units=tuple(case.spreads),
             calls=lab.calls,
             seed=seed,
             versions=versions(("numpy", "scipy", "scikit-learn")),
+            ended=ended,
         )
+    if ended == "interrupt":
+        raise Interrupted(found)
+    return found
 
 
 def _evaluated_anchors(
@@ -173,19 +180,26 @@ def _evaluated_anchors(
     )
 
 
-def _measured(case: Case, wanted: Iterable[Metric], *, named: bool) -> tuple[list[Measure], list[LeftOut]]:
-    """Rows, and what was left out; a metric that was asked for by name raises instead."""
+def _measured(case: Case, wanted: Sequence[Metric], *, named: bool) -> tuple[list[Measure], Ended | None]:
+    """Rows, and what ended the run before its end; a metric that was asked for by name raises what leaves it out."""
     rows: list[Measure] = []
-    for metric in wanted:
+    for place, metric in enumerate(wanted):
         case.lab.metric = metric.name
         try:
             case.lab.require(metric.calls(case), metric.name)
             rows += metric.measure(case)
+        except (KeyboardInterrupt, EndedError) as stop:
+            if not rows:
+                raise
+            early = isinstance(stop, EndedError)
+            why = str(stop) if early else "It was interrupted."
+            case.left += [LeftOut(metric=each.name, reason=f"The run had ended. {why}") for each in wanted[place:]]
+            return rows, stop.reason if early else "interrupt"
         except (UsageError, MissingError) as error:
             if named:
                 raise
             case.left.append(LeftOut(metric=metric.name, reason=str(error)))
-    return rows, case.left
+    return rows, None
 
 
 def chosen_names(given: str | Sequence[str], known: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
@@ -21,6 +21,9 @@ SCHEMA = 1
 """Version of the JSON layout."""
 
 DOCUMENT = "evaluation.json"
+
+Ended: TypeAlias = Literal["interrupt", "deadline", "cost", "failures"]
+"""What may end a run early."""
 
 
 class Measure(Record):
@@ -90,6 +93,8 @@ class Evaluation(Paged, Record):
     """What the evaluation asked of the model, beyond what the explanation had."""
     seed: int
     versions: dict[str, str]
+    ended: Ended | None = Field(default=None, exclude=True)
+    """Why it ended early, if it did; what was not measured is in ``left_out``. Not saved."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of the contract: plain values only."""

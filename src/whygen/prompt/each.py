@@ -116,7 +116,7 @@ def explain_many(
         named = _read_all(named)
     if model is None:
         _require_calls(named)
-    bounds = _Together(run or RunOptions())
+    bounds = Together(run or RunOptions())
     box = None if model is None else load_model(model, options)
     place = None if out is None else make_folder(Path(out), by="out= (-o)")
     if place is not None:
@@ -274,7 +274,7 @@ def _same(prompt: Source | Call) -> Source | Call:
     return prompt
 
 
-class _Together:
+class Together:
     """What all runs together may spend and how long they may take, and why the row ended before its end."""
 
     def __init__(self, run: RunOptions) -> None:
@@ -301,7 +301,7 @@ class _Series:
 
     model: Any
     options: ModelOptions | None
-    bounds: _Together
+    bounds: Together
     choices: Mapping[str, Any]
     place: Path | None
     seen: Mapping[str, dict[str, Any]]

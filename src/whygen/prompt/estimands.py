@@ -494,7 +494,6 @@ def _enough(effects: Effects, fitting: Fitting) -> tuple[Effects, float]:
         BudgetError: if they are too few.
     """
     if (groups := len(np.unique(effects.groups))) < FEWEST_GROUPS:
-        raise BudgetError(
-            f"Only {groups} pairs of masks were answered: at least {FEWEST_GROUPS} are needed.", smallest=fitting.budget
-        )
+        found = "1 pair of masks was" if groups == 1 else f"{groups} pairs of masks were"
+        raise BudgetError(f"Only {found} answered: at least {FEWEST_GROUPS} are needed.", smallest=fitting.budget)
     return near_zero(effects)

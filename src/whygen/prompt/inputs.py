@@ -147,7 +147,9 @@ def _chosen(preset: str | PromptOptions, choices: Mapping[str, Any], *, inputs: 
     if over not in OVER:
         raise UnknownNameError("value of over", over, OVER)
     if over == "like-these" and inputs == 1:
-        raise UsageError("One input says nothing about inputs like it: give at least two, or over='these'.")
+        raise UsageError(
+            "One input says nothing about inputs like it: give at least two, or over='these' (--over these)."
+        )
     chosen = choose(preset, choices)
     if "budget" not in choices:
         chosen = replace(chosen, budget=chosen.budget * max(inputs, 1))
@@ -359,7 +361,7 @@ def _told(explanation: PromptExplanation, cut: UnitsOver, each: Floats) -> Promp
     if len(cut.each) < FEW_INPUTS and explanation.interval.method.endswith(LIKE_THESE):
         text = (
             f"{len(cut.each)} inputs say little about others like them: the intervals are wide. Give at least "
-            f"{FEW_INPUTS}, or ask about these alone with over='these'."
+            f"{FEW_INPUTS}, or ask about these alone with over='these' (--over these)."
         )
         notices.append(("few-inputs", text))
     recipe = explanation.recipe  # of one input, with its share of the budget

@@ -8,6 +8,7 @@ host. Compression is not asked for, and what comes compressed all the same is un
 from __future__ import annotations
 
 import json
+import os
 import time
 import zlib
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any, Final, cast
 import httpcore2
 import httpx2
 
+from whygen.errors import MissingError, UsageError
 from whygen.remote.addresses import MOST_REDIRECTS, REDIRECTS
 from whygen.remote.reading import Unacceptable
 
@@ -27,7 +29,19 @@ _LARGE: Final = {"images": 2**27, "files": 2**30, "batches": 2**30}
 """Bytes that may come from endpoints of pictures and of batches."""
 _LENGTHS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
+_PLAIN: Final = "identity"
+_ZIPPED: Final = frozenset({"gzip", "x-gzip", "deflate"})
+_NO_ENCODINGS: Final = frozenset({"", _PLAIN, "none", "utf-8", "utf8"})
+"""What some servers say of an answer that is not compressed."""
+
+_PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
+
 _NO_COMPRESSION: Final = "Turn compression off in the server or the proxy before it."
+_GIVE_ADDRESS: Final = "Give that address itself (--base-url), up to where the protocol begins (often it ends in /v1)."
+_NO_ENDPOINT: Final = (
+    "That is no endpoint of a model: where it is a login, of the network or of a proxy, log in; else check the address "
+    "(--base-url): it should be where the protocol begins (often it ends in /v1)."
+)
 _CHECK_ADDRESS: Final = "Check the address (--base-url): it should be where the protocol begins (often it ends in /v1)."
 
 
@@ -37,8 +51,12 @@ def bounded_client(timeout: float) -> httpx2.Client:
     Args:
         timeout: seconds without a byte until an answer is given up. A whole answer may take three times as long; once
             its text has begun, a fifth of it; ten seconds at least.
+
+    Raises:
+        MissingError: if the environment names certificates or a kind of proxy that are not there.
+        UsageError: if it names a proxy that is no address.
     """
-    client = httpx2.Client(follow_redirects=True, timeout=timeout, limits=httpx2.Limits(max_connections=1000))
+    client = _client(timeout)
     # A transport that is handed in would switch off the proxies of the environment: those that are there are wrapped.
     for each in (client._transport, *filter(None, client._mounts.values())):
         pool = cast(Any, each)._pool
@@ -48,6 +66,24 @@ def bounded_client(timeout: float) -> httpx2.Client:
         pattern: None if each is None else _Bounded(each, timeout) for pattern, each in client._mounts.items()
     }
     return client
+
+
+def _client(timeout: float) -> httpx2.Client:
+    """A client by what the environment says of certificates and proxies, which may hold passwords."""
+    try:
+        return httpx2.Client(follow_redirects=True, timeout=timeout, limits=httpx2.Limits(max_connections=1000))
+    except ImportError:
+        raise MissingError("The environment names a SOCKS proxy, which needs a package: pip install socksio.") from None
+    except OSError as error:
+        raise MissingError(
+            f"The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read ({error.strerror}). Name a file "
+            "of certificates in PEM, or unset it."
+        ) from None
+    except (ValueError, httpx2.InvalidURL):
+        named = [name for name in os.environ if name.lower() in _PROXIES]
+        raise UsageError(
+            f"The proxy in {' or '.join(named)} is no address of one. Write it like http://localhost:3128, or unset it."
+        ) from None
 
 
 def _longest(timeout: float) -> float:
@@ -111,8 +147,8 @@ class _Bounded(httpx2.BaseTransport):
         if response.status_code in REDIRECTS:
             _check_redirect(request, response)
         headers = response.headers.copy()
-        encoding = headers.pop("content-encoding", "identity").strip().lower()
-        if encoding != "identity":
+        encoding = _encoding(headers.pop("content-encoding", ""))
+        if encoding != _PLAIN:
             headers.pop("content-length", None)
         stream = _Stream(
             cast(httpx2.SyncByteStream, response.stream), encoding, most=_most(request), timeout=self._timeout
@@ -139,22 +175,24 @@ def _check_redirect(request: httpx2.Request, response: httpx2.Response) -> None:
     except httpx2.InvalidURL:
         response.close()
         raise Unacceptable("it redirects to what is no address", kind="fatal", advice=_CHECK_ADDRESS) from None
+    shown = target.copy_with(query=None, fragment=None, userinfo=b"")
+    # Where it is not the endpoint that it leads to, it is a page for people.
+    further = target.path.endswith(request.url.path.rpartition("/")[2])
     same = (target.scheme, target.host, target.port) == (request.url.scheme, request.url.host, request.url.port)
     safer = target.host == request.url.host and (request.url.scheme, target.scheme) == ("http", "https")
     if (same or safer) and request.method == "POST" and response.status_code in (301, 302):
         response.close()
         raise Unacceptable(
-            f"it redirects to {target.copy_with(query=None, userinfo=b'')} in a way that leaves the prompt behind "
-            f"({response.status_code})",
+            f"it redirects to {shown} in a way that leaves the prompt behind ({response.status_code})",
             kind="fatal",
-            advice="Give that address itself (--base-url), up to where the protocol begins (often it ends in /v1).",
+            advice=_GIVE_ADDRESS if further else _NO_ENDPOINT,
         )
     if not same and not safer:
         response.close()
         raise Unacceptable(
-            f"it redirects to {target.scheme}://{target.host}, which was not asked",
+            f"it redirects to {shown.copy_with(path='/')}, which was not asked",
             kind="fatal",
-            advice="If that is the right server, give its address (--base-url).",
+            advice="If that is the right server, give its address (--base-url)." if further else _NO_ENDPOINT,
         )
 
 
@@ -212,11 +250,11 @@ class _Stream(httpx2.SyncByteStream):
         unpack = _unpacker(self._encoding)
         for packed in self._inner:
             try:
-                piece = packed if unpack is None else unpack.decompress(packed, self._most - count + 1)
+                piece = packed if unpack is None else unpack.decompress(packed, self._most - count)
             except zlib.error:
                 raise _PackedError(f"its answer is not compressed as {self._encoding!r}, which it says") from None
             count += len(piece)
-            if count > self._most or (unpack is not None and unpack.unconsumed_tail):
+            if count > self._most:
                 raise Unacceptable(
                     f"its answer has more than {self._most:,} bytes", kind="permanent",
                     advice="Raise max_tokens if answers are long; else do not use this server.",
@@ -236,9 +274,44 @@ class _Stream(httpx2.SyncByteStream):
         self._inner.close()
 
 
-def _unpacker(encoding: str) -> Any:
-    if encoding == "identity":
+def _encoding(told: str) -> str:
+    """How an answer is compressed, of a header that may list several ways."""
+    named = [each for each in (part.strip().lower() for part in told.split(",")) if each not in _NO_ENCODINGS]
+    return ", ".join(named) or _PLAIN
+
+
+class _Unpacker:
+    """Unpacks gzip, of several parts too, and deflate, which some servers send without its header."""
+
+    def __init__(self, encoding: str) -> None:
+        self._inner = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        self._may_lack_header = encoding == "deflate"
+
+    def decompress(self, packed: bytes, most: int) -> bytes:
+        """The next bytes, and one more than ``most`` where there are too many."""
+        found = b""
+        while packed and len(found) <= most:
+            found += self._part(packed, most - len(found) + 1)
+            packed = self._inner.unconsumed_tail or self._inner.unused_data
+            if self._inner.eof and packed:
+                self._inner = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        return found
+
+    def _part(self, packed: bytes, most: int) -> bytes:
+        try:
+            found = self._inner.decompress(packed, most)
+        except zlib.error:
+            if not self._may_lack_header:
+                raise
+            self._inner = zlib.decompressobj(-zlib.MAX_WBITS)
+            found = self._inner.decompress(packed, most)
+        self._may_lack_header = False
+        return found
+
+
+def _unpacker(encoding: str) -> _Unpacker | None:
+    if encoding == _PLAIN:
         return None
-    if encoding in {"gzip", "x-gzip", "deflate"}:
-        return zlib.decompressobj(zlib.MAX_WBITS | 32)
+    if encoding in _ZIPPED:
+        return _Unpacker(encoding)
     raise _PackedError(f"its answer is compressed as {encoding!r}, which was not asked for")

@@ -12,6 +12,8 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from whygen.remote.reading import ErrorInside, Malformed, Unacceptable, dig, document
 from whygen.remote.service import Service
@@ -101,7 +103,13 @@ _PLACE_WORDS = re.compile(
     r"(?i)\b(country|region|territory|location)\b.{0,40}\b(not (be )?(supported|available|allowed)|unsupported)|"
     r"\bnot (supported|available) (in|for) (your|this) (country|region|location)"
 )
-_UNTAKEN = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter", "invalid_parameter"})
+_UNTAKEN = frozenset({
+    "unsupported_parameter", "unsupported_value", "unknown_parameter", "invalid_parameter", "extra_forbidden",
+})  # fmt: skip
+_STREAMS_WORDS = re.compile(
+    r"(?i)\b(only|must|require[sd]?|requires|please)\b.{0,40}\bstream(?!_opt)|\bstream.{0,20}\b(only|required)\b"
+)
+"""A model that answers piece by piece alone."""
 _RATE_CODE = re.compile(r"rate_?limit|too_?many_?requests|resource_?exhausted|throttl|^servicequotaexceeded")
 _RATE_WORDS = re.compile(
     r"(?i)\b(rate|requests?|qps|[rt]p[ms]|concurrency)( rate)? limits? ?(ha(s|ve) been |was |is |are )?"
@@ -111,6 +119,8 @@ _TROUBLE = frozenset({
     "overloaded_error", "overloaded", "server_error", "api_error", "internal_error", "internal_server_error",
     "service_unavailable", "unavailable", "timeout", "timeout_error", "bad_gateway", "engine_overloaded",
 })  # fmt: skip
+_NO_HTTP = re.compile(r"illegal |bad |conflicting |multiple |Receive buffer too long|Invalid ")
+"""How the client library words it that what came is not HTTP."""
 _DETAILS = 5
 """Details of an error that are looked through."""
 _SHOWN = 300
@@ -186,6 +196,7 @@ def _said(found: Mapping[str, object]) -> _Said:
         dig(found, "errors", 0),
         dig(found, "base_resp"),
         dig(found, "detail"),
+        dig(found, "detail", 0),  # as FastAPI says which field of a request is wrong
     )
     error = next((cast(Mapping[str, object], each) for each in inside if isinstance(each, Mapping)), found)
     told = [dig(error, name) for name in ("message", "status_msg", "msg", "detail", "error")] + [
@@ -202,6 +213,8 @@ def _said(found: Mapping[str, object]) -> _Said:
         )
     ]
     message = next((text for text in told if isinstance(text, str)), "")
+    field = dig(error, "loc", -1)
+    message = f"{field}: {message}" if isinstance(field, str) else message
     beneath = dig(error, "metadata", "raw")  # a router, and what the server behind it said
     message += f" ({beneath})" if isinstance(beneath, str) and beneath else ""
     named = [dig(error, name) for name in ("code", "type", "status", "reason", "__type", "error_code")] + [
@@ -219,7 +232,7 @@ def _said(found: Mapping[str, object]) -> _Said:
     quotas = [dig(error, "details", place, "violations", 0, "quotaId") for place in range(_DETAILS)]
     if any(isinstance(name, str) and _OF_DAY_NAME.search(name) for name in quotas):
         codes.add(_OF_DAY)
-    return _Said(message, frozenset(codes), str(dig(error, "param") or ""), wait=_wait_in(error, message))
+    return _Said(message, frozenset(codes), str(dig(error, "param") or field or ""), wait=_wait_in(error, message))
 
 
 def _wait_in(error: object, message: str) -> float | None:
@@ -362,6 +375,11 @@ def _way_advice(status: int, said: _Said, service: Service) -> str | None:
             f"{service.place} does not take HTTP/1.1, which this asks by: give the address of a server or proxy that "
             "does, or check http and https in the address."
         )
+    if status in {400, 422} and _STREAMS_WORDS.search(said.message):
+        return (
+            "Whole answers are read here, and this model gives them in streams alone: use another model or endpoint, "
+            "or a proxy before it that gathers them."
+        )
     if status == 451 or said.tells(_PLACE, _PLACE_WORDS):
         return "The service does not answer where you are: use another service, or ask it from another place."
     return None
@@ -394,13 +412,18 @@ def unreachable(error: BaseException, service: Service) -> Failure:
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, Unacceptable):
-            return Failure(kind=cause.kind, message=f"{service.place}: {cause}", advice=cause.advice)
+            return Failure(kind=cause.kind, message=service.scrub(f"{service.place}: {cause}"), advice=cause.advice)
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         reason = next(str(cause) for cause in causes if isinstance(cause, ssl.SSLError))
         advice = "Check the address (http or https), the server's certificate, and SSL_CERT_FILE for a private one."
         message = f"no secure connection to {service.place} ({service.scrub(reason)[:_SHOWN]})"
         is_for_good = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes)
         return Failure(kind="permanent" if is_for_good else "transient", message=message, advice=advice)
+    if proxy := _proxy_before(service):
+        reason = service.scrub(str(causes[-1]) or type(causes[-1]).__name__)[:_SHOWN]
+        message = f"no connection to {service.place} by the proxy that {proxy} names ({reason})"
+        advice = f"Check {proxy} and the proxy, or name this host in NO_PROXY to reach it without."
+        return Failure(kind="transient", message=message, advice=advice)
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         advice = "Check the address for a slip of the pen, and the network."
         return Failure(kind="transient", message=f"the host of {service.place} is not found", advice=advice)
@@ -408,8 +431,19 @@ def unreachable(error: BaseException, service: Service) -> Failure:
         advice = "Start the server, or check the address and its port."
         return Failure(kind="transient", message=f"nothing answers at {service.place}", advice=advice)
     reason = service.scrub(str(causes[-1]) or type(causes[-1]).__name__)[:_SHOWN]
+    if _NO_HTTP.match(reason):
+        advice = "Check the address and its port (http or https), the server, and the proxy before it if there is one."
+        message = f"what answers at {service.place} is not HTTP as it should be ({reason.partition(': bytearray')[0]})"
+        return Failure(kind="transient", message=message, advice=advice)
     advice = "Run the same command again, it goes on from here; check the network if it stays so."
     return Failure(kind="transient", message=f"the connection to {service.place} broke ({reason})", advice=advice)
+
+
+def _proxy_before(service: Service) -> str:
+    """The variable that names a proxy on the way to a server; empty if there is none."""
+    there, parts = getproxies(), urlsplit(service.base_url)
+    kind = next((each for each in (parts.scheme, "all") if there.get(each)), "")
+    return f"{kind.upper()}_PROXY" if kind and not proxy_bypass(parts.hostname or "") else ""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -429,8 +463,9 @@ def unexpected(error: Exception, service: Service) -> Failure:
     if isinstance(error, ErrorInside):
         return from_inside(error, service)
     if isinstance(error, Malformed):
-        advice = f"Check that {service.place} is where the protocol begins (often it ends in /v1), and try again."
-        return Failure(kind="transient", message=f"{service.place} answered with {error}", advice=advice)
+        check = f"Check that {service.place} is where the protocol begins (often it ends in /v1), and try again."
+        message = f"{service.place} answered with {error}"
+        return Failure(kind="transient", message=message, advice=error.advice or check)
     if isinstance(error, UnicodeError):
         advice = "Take half surrogates and other broken characters out of the prompt."
         return Failure(

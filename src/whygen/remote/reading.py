@@ -10,7 +10,15 @@ from whygen.types import FailureKind
 
 
 class Malformed(Exception):  # noqa: N818 - it never leaves the adapters
-    """What came back is no answer of the protocol; the text says what it is."""
+    """What came back is no answer of the protocol; the text says what it is.
+
+    Attributes:
+        advice: what to do next, where that is more than to check the address.
+    """
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
 
 
 class Unacceptable(Exception):  # noqa: N818 - it never leaves the adapters
@@ -45,6 +53,8 @@ _ANSWERS = ("choices", "content", "output", "data", "candidates", "promptFeedbac
 """Where the protocols that are read here keep an answer, or a refusal."""
 _TELLS = ("message", "msg", "detail", "errors", "error_msg", "error_message", "base_resp")
 """Where services say what went wrong, if they say so with status 200."""
+_STREAM = "a stream of events instead of one answer"
+_NO_STREAM = "Whole answers are read here: ask for one by Settings(extra={'stream': False}), or set the server to it."
 _NAME = 200
 """Characters of a name that are kept."""
 
@@ -64,7 +74,8 @@ def document(content: bytes, *, lists: bool = False) -> Mapping[str, Any]:
     try:
         found: object = read_json(content)
     except ValueError:  # covers bytes that are no text, and numbers of thousands of digits
-        raise Malformed(_instead(content)) from None
+        instead = _instead(content)
+        raise Malformed(instead, advice=_NO_STREAM if instead == _STREAM else "") from None
     if lists and isinstance(found, list) and len(cast(list[object], found)) == 1:
         found = cast(list[object], found)[0]
     if not isinstance(found, dict):
@@ -78,7 +89,7 @@ def _instead(content: bytes) -> str:
     if begin[:1] == b"<":
         return "a web page instead of JSON"
     if begin in (b"data:", b"event"):
-        return "a stream of events instead of one answer"
+        return _STREAM
     if content.count(b"[") + content.count(b"{") > DEEPEST:
         return "JSON that is nested without end"
     return "something that is not JSON"
@@ -124,7 +135,8 @@ def refuse_error(found: Mapping[str, Any]) -> None:
             raise ErrorInside({"error": error})
     if "error" in (found.get("object"), found.get("type"), found.get("status")):
         raise ErrorInside(found)
-    if not any(found.get(name) for name in _ANSWERS) and any(found.get(name) for name in _TELLS):
+    told = [found.get(name) for name in _TELLS if name != "message" or isinstance(found.get(name), str)]
+    if not any(found.get(name) for name in _ANSWERS) and any(told):
         raise ErrorInside(found)
 
 

@@ -151,7 +151,9 @@ def _prefix(name: str) -> str:
 def _check_address(address: str, source: str) -> None:
     try:
         parts = urlsplit(address)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        host = parts.hostname or ""
+        host.encode("idna")  # too long a part, or an empty one, is no name
+        usable = parts.scheme in {"http", "https"} and bool(host) and not re.search(r"\s", host) and parts.port != 0
     except ValueError:
         usable = False
     if not usable:

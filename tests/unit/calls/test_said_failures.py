@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from whygen.models.openai.text import finish_of
-from whygen.remote.failures import from_inside, from_status
+from whygen.remote.failures import from_inside, from_status, unreachable
 from whygen.remote.reading import ErrorInside, refuse_error
 from whygen.remote.service import Service
 from whygen.types import Failure
@@ -153,6 +153,10 @@ WORDED = {
         "token": (403, {"message": "The security token included in the request is expired"}),
         "proxy": (407, {}),
     },
+    "fatal in streams": {
+        "alibaba": _said(400, "This model only support stream mode, please enable the stream parameter to access it."),
+        "fastapi": (422, {"detail": [{"loc": ["body", "stream"], "msg": "field required"}]}),
+    },
     "refused": {
         "policy": _said(400, "It looks suspicious.", code="cyber_policy_violation"),
         "guard": _said(400, "Violated guardrail policy", code="400"),
@@ -194,7 +198,24 @@ WORDED = {
 
 @pytest.mark.parametrize(("kind", "service"), [(kind, name) for kind in WORDED for name in WORDED[kind]])
 def test_what_a_service_words_in_its_own_way_is_told_by_its_kind(kind: str, service: str) -> None:
-    assert failed(*WORDED[kind][service]).kind == kind
+    assert failed(*WORDED[kind][service]).kind == kind.partition(" ")[0]
+
+
+def test_the_field_that_a_framework_names_is_the_setting_that_is_advised_about() -> None:
+    detail = {"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}
+    failure = failed(422, {"detail": [detail]})
+    assert "seed: Extra inputs are not permitted" in failure.message
+    assert "{'seed': None}" in failure.advice
+
+
+@pytest.mark.parametrize(
+    "words", ["illegal chunk header: bytearray(b'zz')", "bad Content-Length", "illegal status line"]
+)
+def test_what_is_no_http_is_not_put_down_to_the_network(words: str) -> None:
+    failure = unreachable(OSError(words), SERVICE)
+    assert "not HTTP as it should be" in failure.message
+    assert "bytearray" not in failure.message
+    assert "network" not in failure.advice
 
 
 @pytest.mark.parametrize(

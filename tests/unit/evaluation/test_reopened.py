@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import whygen
 from whygen import Chat, Message, PromptExplanation, Template
-from whygen.calls import open_store
+from whygen.calls import Budget, Interrupted, RunOptions, open_store
 from whygen.errors import UsageError
 from whygen.evaluation.case import Lab
 from whygen.evaluation.evaluate import evaluate
@@ -300,3 +300,42 @@ def test_templates_over_many_inputs_give_the_figures_that_ask_nothing() -> None:
     for each in ("stability", "consistency", "operators"):
         reason = next(left.reason for left in judged.left_out if left.metric == each)
         assert "many inputs" in reason
+
+
+class Leaves:
+    """A progress whose watcher leaves after so many answers: the run then ends as by Ctrl-C."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    @property
+    def stopped(self) -> bool:
+        return self._left <= 0
+
+    def begin(self, total: int, label: str) -> None: ...
+
+    def advance(self, n: int, *, cached: bool) -> None:
+        self._left -= n
+
+    def end(self) -> None: ...
+
+
+def test_an_evaluation_that_is_interrupted_asks_nothing_more_and_keeps_its_figures() -> None:
+    found = whygen.explain_prompt("planted/additive", "a red fox", target="token-set", cache=None)
+    with pytest.raises(Interrupted) as stop:
+        evaluate(found, budget=900, cache=None, progress=Leaves(after=3), run=RunOptions(name="mine"))
+    kept = stop.value.explanation
+    assert kept.ended == "interrupt"
+    assert kept.measure("wr2_heldout").value is not None
+    assert kept.calls.asked <= 8
+    assert {left.metric for left in kept.left_out if "interrupted" in left.reason} >= set(ASKS[1:])
+
+
+def test_all_that_an_evaluation_asks_is_within_one_budget() -> None:
+    found = whygen.explain_prompt("planted/additive", "a red fox", target="token-set", cache=None)
+    whole = evaluate(found, budget=900, cache=None)
+    bounded = RunOptions(spending=Budget(calls=whole.calls.made - 5))
+    kept = evaluate(found, budget=900, cache=None, run=bounded)
+    assert kept.ended == "cost"
+    assert kept.calls.made <= whole.calls.made - 5
+    assert "The budget is spent" in kept.left_out[-1].reason

@@ -132,5 +132,5 @@ def _testing(inputs: int, margin: float, error: float) -> int:
     raise UsageError(
         f"{inputs} input{'s' * (inputs != 1)} cannot show margin={margin:g} with error={error:g} for inputs like them: "
         f"{FEWEST_CHOOSING} choose what to drop, and at least {needed} others test it. Give {needed + FEWEST_CHOOSING} "
-        f"inputs or more. {shows}; over='these' asks about these inputs alone."
+        f"inputs or more. {shows}; over='these' (--over these) asks about these inputs alone."
     )
