@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -289,6 +291,30 @@ def test_other_signals_end_a_run_as_ctrl_c_does(how: signal.Signals, tmp_path: P
         assert len(bodies) == len(set(bodies)) + 2, "only the whole prompt is sent again, for its repeats"
         assert len(bodies) > first
         assert done.returncode == 0
+
+
+def test_a_terminal_that_is_closed_ends_a_run_as_ctrl_c_does(tmp_path: Path) -> None:
+    with FaultServer(latency=0.1) as server:
+        arguments = ["prompt", "openai/test", "one two three four five six seven eight", "--budget", "400", "--target",
+                     "token-set", "--model-noise", "none", "--base-url", server.url, "-o", "out",
+                     "--cache", str(tmp_path / "calls.sqlite")]  # fmt: skip
+        shell, terminal = os.openpty()
+
+        def control() -> None:
+            hear_signals()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        process = subprocess.Popen(
+            [*COMMAND, *arguments], stdin=terminal, stdout=terminal, stderr=terminal, cwd=tmp_path,
+            start_new_session=True, preexec_fn=control,  # noqa: PLW1509 - the child starts its program at once
+        )  # fmt: skip
+        os.close(terminal)
+        while len(server.received) < 60:
+            time.sleep(0.01)
+            assert process.poll() is None
+        os.close(shell)  # the kernel sends SIGHUP, and whatever is written from here on fails
+        assert process.wait(timeout=60) == 130
+        assert whygen.load(tmp_path / "out").ended == "interrupt"
 
 
 def test_a_handful_of_files_may_be_open(tmp_path: Path) -> None:
