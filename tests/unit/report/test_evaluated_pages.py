@@ -50,11 +50,26 @@ def evaluation(*measures):
         ((measure("calls", "cost", value=63.0, better="lower"),), "Nothing was measured"),
         ((measure("r2_insample", value=1.0),), "Nothing was measured"),
         ((), "Nothing was measured"),
-        ((measure(low=-0.2, high=1.0),), "Do not rely on it"),  # above the range of chance, and its interval holds it
+        (  # above the range of chance, and its interval holds it
+            (measure(low=-0.2, high=1.0),),
+            "Take it with care: on prompts it was not fitted to, it predicts 80% of the variation, which cannot be",
+        ),
+        (  # with few prompts chance reaches all there is
+            (measure(value=1.0, chance=-0.3, chance_high=1.0),),
+            "Take it with care: on prompts it was not fitted to, it predicts 100% of the variation, which cannot be",
+        ),
+        ((measure(value=0.05, chance=0.1, chance_high=0.3),), "Do not rely on it"),
     ],
 )
 def test_the_verdict_of_an_evaluation_goes_by_held_out_figures_beside_chance(measures, begins):
     assert evaluation_verdict(evaluation(*measures)).startswith(begins)
+
+
+def test_what_chance_reaches_too_is_said_so_and_not_called_no_better_than_it():
+    said = evaluation_verdict(evaluation(measure(value=1.0, chance=-0.3, chance_high=1.0)))
+    assert said.endswith("which cannot be told from chance: shuffled effects reach 100% as well.")
+    said = evaluation_verdict(evaluation(measure(value=0.05, chance=0.0, chance_high=0.1)))
+    assert said.startswith("Do not rely on it: on prompts it was not fitted to, it predicts 5% of the variation, which")
 
 
 def comparison(*units, **more):

@@ -77,11 +77,14 @@ def evaluation_verdict(document: Found) -> str:
     main = next((each for each in measures if each["name"] == MAIN and each["value"] is not None), None)
     others = [each for each in weighed if each is not main]
     failing = [str(each["name"]).replace("_", " ") for each in others if _beside_chance(each) != "better"]
-    if main is not None and (main["value"] <= 0 or _beside_chance(main) in ("same", "worse")):
-        return "Do not rely on it: on prompts it was not fitted to, it predicts no better than chance."
     begun = ""
     if main is not None:
         begun = f"on prompts it was not fitted to, it predicts {percent(main['value'])} of the variation"
+        if main["value"] <= max(0.0, _or(main["chance"], 0.0)):
+            return "Do not rely on it: on prompts it was not fitted to, it predicts no better than chance."
+        if _beside_chance(main) == "same":  # with few prompts, chance alone can reach 100%
+            advice = "Take it with care" if main["value"] >= MUCH else "Do not rely on it"
+            return f"{advice}: {begun}, which cannot be told from chance{_reached(main)}."
     if not others:
         return f"{begun[:1].upper()}{begun[1:]}; no other figure has a chance level." if begun else _NOTHING
     if failing:
@@ -95,6 +98,13 @@ def evaluation_verdict(document: Found) -> str:
     return f"{sure}: {begun + ', and ' if begun else ''}{all_of}."
 
 
+def _reached(main: Found) -> str:
+    high = main["chance_high"]
+    return f": shuffled effects reach {percent(high)} as well" if high is not None and high >= main["value"] else ""
+
+
+MUCH = 0.5
+"""Share of the variation from which a figure that chance may reach is a reason for care, and none to dismiss it."""
 _NOTHING = "Nothing was measured that chance could be held against: no verdict."
 
 
