@@ -113,6 +113,7 @@ def test_what_was_learned_is_found_and_nothing_else(pair) -> None:
     by_label = {each.label: each for each in found.labels}
     assert by_label[2].learned + by_label[2].moved == len(changed & truly)
     assert not any("does not mean" in note for note in found.notes), "what was learned does come back better"
+    assert any("compare a second training" in note for note in found.notes), "the noise is not that of training"
     turned = whygen.compare(other, one)
     assert (turned.learned, turned.forgotten, turned.moved) == (found.forgotten, found.learned, found.moved)
     for there, back in zip(found.groups, turned.groups, strict=True):
@@ -125,6 +126,7 @@ def test_another_seed_changes_nothing() -> None:
     quiet = [whygen.compare(one, other) for one, other in pairwise(runs)]
     assert np.mean([len(each.changed) == 0 for each in quiet]) >= 0.95
     assert np.mean([each.unsure for each in quiet]) > 0, "the seeds differ in nothing: this tests nothing"
+    assert not any("second training" in note for each in quiet if not each.changed for note in each.notes)
 
 
 def test_another_reference_of_the_same_kind_changes_nothing() -> None:
