@@ -186,7 +186,7 @@ def _opened(model: object, anchors: object, given: Mapping[str, Any]) -> TextWor
 def _require_texts(model: object, anchors: object) -> None:
     """Refuse numbers, which a model that has learned the score of a density may have been given."""
     kind = getattr(getattr(anchors, "dtype", None), "kind", "")
-    if kind and kind in "fiub" and not isinstance(model, str):
+    if kind and kind in "fiub" and callable(getattr(model, "score", None)):
         raise UsageError(
             f"The anchors are numbers, and {type(model).__name__} is taken for a language model, as it has score: that "
             "must give log-probabilities of texts. The gradient of a log-density tells no level of it: give "
