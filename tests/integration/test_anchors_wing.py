@@ -22,7 +22,7 @@ from whygen.errors import DataError, FormatError, MissingError, ModelError, Unkn
 from whygen.evaluation.check import check
 from whygen.models.latent import LatentModel
 from whygen.results.anchors import GROUPS, AnchorExplanation
-from whygen.results.anchors_words import UNSURE
+from whygen.results.anchors_rows import UNSURE
 from whygen.stats.seeds import generator
 
 pytest.importorskip("torch")

@@ -9,7 +9,7 @@ from scipy.stats import false_discovery_control
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.representing import _pool
 from whygen.anchors.selection import farthest_first, k_center, k_dispersion, k_medoids
-from whygen.results.anchors_words import UNSURE
+from whygen.results.anchors_rows import UNSURE
 from whygen.stats import conformal
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.wilson import wilson

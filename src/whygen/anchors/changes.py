@@ -18,8 +18,8 @@ from whygen.anchors.arrays import Criteria, averaged
 from whygen.anchors.calibration import Calibration
 from whygen.anchors.groups import GROUPS, Codes, Kind, another_run
 from whygen.results.anchors import AnchorExplanation
+from whygen.results.anchors_rows import UNSURE
 from whygen.results.anchors_scores import Scores
-from whygen.results.anchors_words import UNSURE
 from whygen.stats.seeds import generator
 
 Floats = NDArray[np.float64]

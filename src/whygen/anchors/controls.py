@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from whygen.anchors.arrays import Criteria
 from whygen.anchors.calibrating import calibrate
 from whygen.anchors.calibration import Calibration
-from whygen.anchors.diagnostics import likeness
 from whygen.anchors.foils import (
     CONSTANT,
     FEWEST_LABELLED,
@@ -29,6 +28,7 @@ from whygen.anchors.foils import (
     power,
 )
 from whygen.anchors.groups import BELOW, Codes, Grouping, Kind, assign, group, share_of
+from whygen.anchors.likeness import likeness
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.work import YARDSTICK_ROUNDS
 from whygen.errors import UsageError

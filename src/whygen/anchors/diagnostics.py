@@ -1,8 +1,4 @@
-"""How complete the anchors are, whether they can be told from the reference, and the signatures of failure.
-
-Each signature is a stable code and a text that says what to do. Shares of samples that are exchangeable with the
-reference are set by the level alone, whatever the model is (METHODS B6, and corrections to B2).
-"""
+"""How complete the anchors are, and the signatures of failure: each a stable code and a text that says what to do."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from whygen.anchors.arrays import Criteria, Points, as_points, averaged, finite_criteria, require_finite
+from whygen.anchors.arrays import Points, as_points, averaged, finite_criteria, require_finite
 from whygen.anchors.features import FeatureEncoder, features
 from whygen.anchors.groups import Grouping
 from whygen.anchors.representing import Space, distances_between
@@ -24,15 +20,11 @@ from whygen.models.latent import Floats
 from whygen.results.anchors_scores import (
     FoilRecord,
     GeneratedRecord,
-    LikenessRecord,
-    ModesRecord,
     PowerRecord,
     YardstickRecord,
 )
 from whygen.results.prompt import Warned
 
-APART, HALF = 0.9, 0.5
-"""Sets whose samples have a neighbour of their own so often do not meet, nor do those that cover less than half."""
 DISAGREE = 0.2
 """Shares of two calibrations that differ by more than this contradict each other."""
 UNCOVERED = 0.1
@@ -221,8 +213,6 @@ def check_criteria(values: ArrayLike, names: Sequence[str], *, what: str = "anch
     )
 
 
-MOST_NAMED = 5
-"""Labels that a warning gives the figures of."""
 SPREAD, NEAR = 0.7, 0.3
 """Parts of the reference's figures below which generated samples vary too little, or lie too near to one another."""
 
@@ -262,26 +252,6 @@ def check_generated(made: GeneratedRecord | None, *, beside: str) -> tuple[Warne
     return (Warned(code="generator-collapse", text=text),)
 
 
-def check_modes(modes: ModesRecord | None) -> tuple[Warned, ...]:
-    """Say which labels of real samples the model does not make, by the labels of what its samples are nearest to."""
-    if modes is None or not modes.dropped:
-        return ()
-    said = [
-        f"{each.label}: {each.generated:,} of {modes.generated:,} samples are read as one, as {each.astray:.1%} "
-        f"of real samples of other labels are; {each.real:,} of {modes.real:,} of the reference are one. At most "
-        f"{each.most:.0%} as many"
-        for each in modes.dropped[:MOST_NAMED]
-    ]
-    more = len(modes.dropped) - len(said)
-    rest = f". And {more} more" if more else ""
-    text = (
-        f"The model makes none of these labels, or hardly any. {'. '.join(said)}{rest}. Read by the nearest of "
-        f"{modes.labelled:,} labelled samples of the {modes.labelled_by}, by {modes.space}; errors of reading are "
-        "taken off, and the bounds hold with 95% for all labels at once."
-    )
-    return (Warned(code="modes-dropped", text=text),)
-
-
 def check_power(power: Sequence[PowerRecord], foils: Sequence[FoilRecord]) -> tuple[Warned, ...]:
     """Warn of criteria that cannot tell foils from the reference: the shares say nothing by them."""
     what = {each.name: each.what for each in foils}
@@ -297,32 +267,6 @@ def check_power(power: Sequence[PowerRecord], foils: Sequence[FoilRecord]) -> tu
         return ()
     text = f"{' '.join(said)} In brackets the AUROC: .5 is chance, and below it these look better than the reference."
     return (Warned(code="no-power", text=text),)
-
-
-def check_likeness(
-    likeness: LikenessRecord | None, coverage: Coverage | None, grouping: Grouping
-) -> tuple[Warned, ...]:
-    """Warn of anchors that are the reference's own kind, and of those that are nothing like it and pass for it."""
-    if likeness is None:
-        return ()
-    if not likeness.told_apart:
-        text = (
-            f"The anchors cannot be told from the reference (p = {likeness.p_value:.2g}, {likeness.n} of each "
-            "compared): high shares are then a matter of course, whatever the model is. Give anchors that differ from "
-            "it, too."
-        )
-        return (Warned(code="anchors-alike", text=text),)
-    alike, name = grouping.alike.share, grouping.alike.group
-    apart = likeness.own_neighbour > APART or (coverage is not None and coverage.normalised < HALF)
-    if alike < 0.5 or not apart:
-        return ()
-    covered = "" if coverage is None else f", and they cover {coverage.normalised:.0%} of what their own kind would"
-    text = (
-        f"The anchors are unlike the reference: in {likeness.own_neighbour:.0%} of cases the nearest neighbour of a "
-        f"sample is one of its own set (50% if they were alike){covered}. Yet {alike:.0%} of them are {name}: the "
-        "criteria do not tell them apart, and the share says nothing of what the model knows."
-    )
-    return (Warned(code="anchors-unlike-reference", text=text),)
 
 
 def check_yardsticks(yardsticks: Sequence[YardstickRecord], grouping: Grouping) -> tuple[Warned, ...]:
@@ -427,82 +371,3 @@ def check_reconstructions(made: Floats, value_range: tuple[float, float]) -> tup
         "gives logits, apply the sigmoid; else state the range of the model."
     )
     return (Warned(code="reconstruction-range", text=text),)
-
-
-MOST = 400
-"""So many samples of either side are compared."""
-FEWEST = 10
-PERMUTATIONS = 999
-LEVEL = 0.05
-
-
-def own_neighbours(anchors: Prepared, reference: Prepared, rng: np.random.Generator) -> NDArray[np.int64] | None:
-    """For equally many samples of both sides, drawn by ``rng``, the place of each one's nearest neighbour among all.
-
-    None where either side has fewer than ten samples.
-    """
-    rows = _drawn(len(anchors), len(reference), rng)
-    if rows is None:
-        return None
-    parts = (part.rows(some).reshape(len(some), -1) for part, some in zip((anchors, reference), rows, strict=True))
-    return _nearest(np.concatenate(list(parts)))
-
-
-def _drawn(n: int, m: int, rng: np.random.Generator) -> list[NDArray[np.int64]] | None:
-    size = min(n, m, MOST)
-    return None if size < FEWEST else [rng.permutation(count)[:size] for count in (n, m)]
-
-
-def likeness(
-    neighbour: NDArray[np.int64] | None, values: tuple[Criteria, Criteria], rng: np.random.Generator
-) -> LikenessRecord | None:
-    """Permutation tests of equal distributions, on the samples themselves and on each criterion.
-
-    On samples: the share of them whose nearest neighbour comes from their own side (Schilling 1986). On a criterion:
-    the largest distance of the two distribution functions (Smirnov). Equally many of both sides are compared.
-
-    Args:
-        neighbour: what `own_neighbours` gave for anchors and reference.
-        values: criteria of both, ``(n, c)`` and ``(m, c)``.
-        rng: draws samples and permutations; of the same seed as there.
-
-    Returns:
-        None where either side has fewer than ten samples.
-    """
-    rows = _drawn(len(values[0]), len(values[1]), rng)
-    if rows is None or neighbour is None:
-        return None
-    size = len(rows[0])
-    side = np.repeat([True, False], size)
-    permuted = rng.permuted(np.tile(side, (PERMUTATIONS, 1)), axis=1)
-    own, by_chance = _own(side[None], neighbour), _own(permuted, neighbour)
-    p_values = [_p_value(own[0], by_chance)]
-    pooled = np.concatenate([part[some] for part, some in zip(values, rows, strict=True)])
-    p_values += [_p_value(_apart(side[None], column)[0], _apart(permuted, column)) for column in pooled.T]
-    p = min(1.0, min(p_values) * len(p_values))
-    return LikenessRecord(told_apart=p <= LEVEL, p_value=p, own_neighbour=float(own[0]), n=size)
-
-
-def _nearest(points: NDArray[np.float32]) -> NDArray[np.int64]:
-    centred = points - points.mean(axis=0)
-    squares = np.square(centred).sum(axis=1)
-    apart = squares[:, None] + squares - 2 * centred @ centred.T
-    np.fill_diagonal(apart, np.inf)
-    return apart.argmin(axis=1).astype(np.int64)
-
-
-def _own(sides: NDArray[np.bool_], neighbour: NDArray[np.int64]) -> NDArray[np.float64]:
-    return (sides == sides[:, neighbour]).mean(axis=1)
-
-
-def _apart(sides: NDArray[np.bool_], column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Smirnov's distance of two sides of equal size, for each row of ``sides``."""
-    order = np.argsort(column, kind="stable")
-    ordered = column[order]
-    last = np.append(ordered[1:] != ordered[:-1], True)  # between equal values neither function has a step of its own
-    steps = np.cumsum(np.where(sides[:, order], 1, -1), axis=1)[:, last]
-    return np.abs(steps).max(axis=1) / (len(column) / 2)
-
-
-def _p_value(seen: float, by_chance: NDArray[np.float64]) -> float:
-    return float((1 + (by_chance >= seen - 1e-12).sum()) / (1 + len(by_chance)))

@@ -22,14 +22,13 @@ from whygen.anchors.diagnostics import (
     check_generated,
     check_groups,
     check_latents,
-    check_likeness,
-    check_modes,
     check_power,
     check_yardsticks,
     survey,
 )
 from whygen.anchors.groups import group
 from whygen.anchors.labelled import Delusion, Reading, delusion, label_table
+from whygen.anchors.likeness import check_likeness
 from whygen.anchors.memorising import Memorised, memorisation
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.representing import (
@@ -42,13 +41,14 @@ from whygen.anchors.representing import (
     require_selection,
 )
 from whygen.anchors.selection import Selection, diversity
+from whygen.anchors.sets import check_modes
 from whygen.anchors.tracing import Traced, trace
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import Floats
 from whygen.results import anchors as records
 from whygen.results.anchors_pictures import pixels, shrunk
+from whygen.results.anchors_rows import UNSURE, excess, telling
 from whygen.results.anchors_scores import Scores, ScoresRecord, TailsRecord
-from whygen.results.anchors_words import UNSURE, excess, telling
 from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
 from whygen.version import __version__

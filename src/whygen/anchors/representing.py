@@ -20,8 +20,8 @@ from whygen.anchors.selection.spread import EXACT_LIMIT
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import UNBOUNDED, Layout
 from whygen.results.anchors import GROUPS
+from whygen.results.anchors_rows import UNSURE
 from whygen.results.anchors_scores import Scored, Scores
-from whygen.results.anchors_words import UNSURE
 from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
 

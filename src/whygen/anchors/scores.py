@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from whygen.anchors.arrays import finite_criteria
 from whygen.anchors.bank import Bank, survey_bank
 from whygen.anchors.criteria import Batch
-from whygen.anchors.diagnostics import coverage, own_neighbours
+from whygen.anchors.diagnostics import coverage
 from whygen.anchors.facts import ends_of, facts_of, picture_factor, raw_of
 from whygen.anchors.features import features
 from whygen.anchors.foils import (
@@ -31,6 +31,7 @@ from whygen.anchors.foils import (
     sizes,
     stand_ins,
 )
+from whygen.anchors.likeness import own_neighbours
 from whygen.anchors.recording import Arrays, Recorder, Shard, as_bytes, digest_of, identified, of_bytes
 from whygen.anchors.representing import settled_space
 from whygen.anchors.samples import Prepared

@@ -12,7 +12,8 @@ from whygen.anchors.recording import Arrays, Recorder, Shard, as_bytes, digest_o
 from whygen.anchors.set_metrics import MOST, labels_made, survey_sets, wanted_metrics
 from whygen.anchors.work import Work
 from whygen.models.latent import Floats
-from whygen.results.anchors_scores import MetricsRecord, ModesRecord
+from whygen.results.anchors_scores import MOST_NAMED, MetricsRecord, ModesRecord
+from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
 from whygen.types import JsonValue
 
@@ -123,3 +124,23 @@ def made_modes(
     for part in recorder.run([Shard(key, compute)]):
         return ModesRecord.model_validate(of_bytes(part["modes"])[0])
     return None
+
+
+def check_modes(modes: ModesRecord | None) -> tuple[Warned, ...]:
+    """Say which labels of real samples the model does not make, by the labels of what its samples are nearest to."""
+    if modes is None or not modes.dropped:
+        return ()
+    said = [
+        f"{each.label}: {each.generated:,} of {modes.generated:,} samples are read as one, as {each.astray:.1%} "
+        f"of real samples of other labels are; {each.real:,} of {modes.real:,} of the reference are one. At most "
+        f"{each.most:.0%} as many"
+        for each in modes.dropped[:MOST_NAMED]
+    ]
+    more = len(modes.dropped) - len(said)
+    rest = f". And {more} more" if more else ""
+    text = (
+        f"The model makes none of these labels, or hardly any. {'. '.join(said)}{rest}. Read by the nearest of "
+        f"{modes.labelled:,} labelled samples of the {modes.labelled_by}, by {modes.space}; errors of reading are "
+        "taken off, and the bounds hold with 95% for all labels at once."
+    )
+    return (Warned(code="modes-dropped", text=text),)

@@ -405,7 +405,7 @@ class AnchorExplanation(Showable, Record):
 
     def table(self) -> dict[str, list[Any]]:
         """One row an anchor as columns: name, label, group, criteria, p-values, flip rate, neighbour, reason."""
-        from whygen.results.anchors_words import columns
+        from whygen.results.anchors_rows import columns
 
         return columns(self)
 
@@ -427,7 +427,7 @@ class AnchorExplanation(Showable, Record):
 
     def look_at(self) -> list[dict[str, Any]]:
         """The anchors to look at, most telling first, each with the reason (METHODS B6)."""
-        from whygen.results.anchors_words import look_at
+        from whygen.results.anchors_rows import look_at
 
         return look_at(self)
 

@@ -201,6 +201,8 @@ class ModeRecord(Record):
 
 
 DROPPED = 0.2
+MOST_NAMED = 5
+"""Dropped labels that a sentence names."""
 
 
 class ModesRecord(Record):

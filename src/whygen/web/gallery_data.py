@@ -17,8 +17,9 @@ from whygen.report import anchors_svg
 from whygen.report.texts import shorten, visible
 from whygen.results.anchors import AnchorEvidence, AnchorExplanation
 from whygen.results.anchors_pictures import nearest_of, pixels, shrunk
+from whygen.results.anchors_rows import columns
 from whygen.results.anchors_scores import Scores
-from whygen.results.anchors_words import columns, headline, percent, plain_names
+from whygen.results.anchors_words import headline, percent, plain_names
 from whygen.results.summary.anchors import COLUMNS, notes
 from whygen.results.summary.anchors_pictures import ShownPictures
 from whygen.web.packing import packed

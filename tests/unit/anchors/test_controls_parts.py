@@ -8,7 +8,6 @@ import pytest
 from scipy.stats import ks_2samp, mannwhitneyu
 
 from whygen.anchors.choosing import choose
-from whygen.anchors.diagnostics import likeness, own_neighbours
 from whygen.anchors.foils import (
     BARS,
     NEAREST,
@@ -21,6 +20,7 @@ from whygen.anchors.foils import (
     sizes,
     stand_ins,
 )
+from whygen.anchors.likeness import likeness, own_neighbours
 from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import noise_for, score
 from whygen.encoders import PixelPatches

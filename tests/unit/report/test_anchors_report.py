@@ -30,7 +30,7 @@ from whygen.results.anchors import (
     SelectionRecord,
     ThresholdRecord,
 )
-from whygen.results.anchors_words import UNSURE
+from whygen.results.anchors_rows import UNSURE
 from whygen.results.prompt import Warned
 from whygen.results.summary.anchors import summarise_anchors
 from whygen.stats.seeds import generator

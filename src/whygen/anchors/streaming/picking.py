@@ -22,7 +22,7 @@ from whygen.anchors.representing import TYPICAL_OF, pick_among, typical
 from whygen.anchors.selection import Selection
 from whygen.anchors.streaming.passes import NOBODY, Open, SpreadPicks, spread_by_candidates, spread_in_passes
 from whygen.anchors.streaming.verdicts import StreamedGroups
-from whygen.results.anchors_words import UNSURE
+from whygen.results.anchors_rows import UNSURE
 from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
 

@@ -15,15 +15,8 @@ from whygen.report import anchors_svg
 from whygen.report.texts import number, shorten, visible
 from whygen.results.anchors import AnchorEvidence, AnchorExplanation
 from whygen.results.anchors_pictures import AnchorPictures, Pixels, nearest_of, shrunk
-from whygen.results.anchors_words import (
-    UNSURE,
-    meanings,
-    percent,
-    plain_names,
-    reasons,
-    returned,
-    worst_first,
-)
+from whygen.results.anchors_rows import UNSURE, reasons, worst_first
+from whygen.results.anchors_words import meanings, percent, plain_names, returned
 
 SIZE = 64
 """Pixels that a small picture is shown at, at least."""
