@@ -14,6 +14,7 @@ from whygen.models.openai.responses import read_response
 from whygen.records import anthropic, openai_chat, openai_responses
 from whygen.records.fields import Field
 from whygen.records.notices import Notices
+from whygen.remote import reading
 
 SPOKEN = {"id": "a", "transcript": "It is Ann."}
 SAYS_NO = {"type": "refusal", "refusal": "No."}
@@ -43,7 +44,7 @@ def test_of_chat_completions(message: dict[str, Any]) -> None:
 
 
 def test_the_words_for_an_end_are_the_same() -> None:
-    for reason in {*text.FINISHES, *openai_chat.FINISHES, "stop", "tool_calls", "content_filter: SAFETY"}:
+    for reason in {*reading.FINISHES, "stop", "tool_calls", "content_filter: SAFETY"}:
         _alike(
             openai_chat, text.read_chat, {"choices": [{"message": {"content": "x"}, "finish_reason": reason.upper()}]}
         )

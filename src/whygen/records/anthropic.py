@@ -10,12 +10,10 @@ from whygen.records.notices import Notices
 from whygen.records.openai_chat import arguments_text, image, read_tool
 from whygen.records.parts import is_link, kept
 from whygen.records.sending import Words, choice_of, settings_of
-from whygen.types import Block, Chat, FinishReason, Message, Output, Part, Role, Settings, ToolCall
+from whygen.remote import ended_by
+from whygen.types import Block, Chat, Message, Output, Part, Role, Settings, ToolCall
 
 PROTOCOL = "anthropic"
-FINISHES: dict[str, FinishReason] = {
-    "max_tokens": "length", "model_context_window_exceeded": "length", "refusal": "refused",
-}  # fmt: skip
 _WORDS = Words(
     length=("max_tokens",),
     stop="stop_sequences",
@@ -190,7 +188,7 @@ def read_answer(body: Field, notices: Notices) -> Output | None:
     return Output(
         text="".join(texts),
         calls=tuple(calls),
-        finish=FINISHES.get(body["stop_reason"].name(), "stop"),
+        finish=ended_by(body["stop_reason"].name()),
         tokens_in=None if read[0] is None else sum(each or 0 for each in read),
         tokens_out=usage["output_tokens"].whole(),
         extra={"model": model} if model else {},

@@ -10,9 +10,10 @@ from whygen.errors import DataError
 from whygen.records.fields import Field
 from whygen.records.files import open_at_end
 from whygen.records.notices import Notices
-from whygen.records.openai_chat import FINISHES, ROLES, answer_of, arguments_text, read_message, read_tool, waiting_in
+from whygen.records.openai_chat import ROLES, answer_of, arguments_text, read_message, read_tool, waiting_in
 from whygen.records.parts import is_link, kept, sent_picture
 from whygen.records.spans import Span
+from whygen.remote import ended_by
 from whygen.types import Block, Message, Output, Part, Role, Tool, ToolCall
 
 EVENTS = {
@@ -217,7 +218,7 @@ def _answer(turn: Field, ai: Field, notices: Notices) -> Output:
     return Output(
         text="".join(texts),
         calls=tuple(_calls(turn["parts"])),
-        finish=FINISHES.get(finish.lower(), "stop"),
+        finish=ended_by(finish),
         tokens_in=usage["input_tokens"].whole(),
         tokens_out=usage["output_tokens"].whole(),
         extra={"model": model} if (model := ai.at("response", "model").name()) else {},

@@ -9,18 +9,13 @@ from whygen.records.fields import Field
 from whygen.records.notices import Notices
 from whygen.records.parts import is_link, kept, sent_picture
 from whygen.records.sending import Words, choice_of, settings_of
-from whygen.types import Block, Chat, FinishReason, JsonValue, Message, Output, Part, Role, Settings, Tool, ToolCall
+from whygen.remote import ended_by
+from whygen.types import Block, Chat, JsonValue, Message, Output, Part, Role, Settings, Tool, ToolCall
 
 PROTOCOL = "openai"
 ROLES: dict[str, Role] = {
     "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool",
     "function": "tool",
-}  # fmt: skip
-FINISHES: dict[str, FinishReason] = {
-    "length": "length", "max_tokens": "length", "model_length": "length", "content_filter": "refused",
-    "safety": "refused", "refusal": "refused", "prohibited_content": "refused", "blocked": "refused",
-    "blocklist": "refused", "recitation": "refused", "spii": "refused", "guardrail_intervened": "refused",
-    "content_filtered": "refused", "error_toxic": "refused", "sensitive": "refused",
 }  # fmt: skip
 _WORDS = Words(
     length=("max_tokens", "max_completion_tokens"),
@@ -298,7 +293,7 @@ def answer_of(message: Field, notices: Notices, *, finish: str = "", model: str 
         # Asked again, an answer in parts comes back as their texts joined.
         text=refusal or ("".join(filter(None, map(text_of, turn.parts))) if parts else turn.text),
         calls=turn.calls,
-        finish="refused" if refusal else FINISHES.get(finish.lower().split(":")[0].strip(), "stop"),
+        finish="refused" if refusal else ended_by(finish),
         tokens_in=usage.first("prompt_tokens", "input_tokens").whole(),
         tokens_out=usage.first("completion_tokens", "output_tokens").whole(),
         extra={"model": model} if model else {},

@@ -12,6 +12,7 @@ from whygen.remote.reading import Unacceptable as Unacceptable
 from whygen.remote.reading import count as count
 from whygen.remote.reading import dig as dig
 from whygen.remote.reading import document as document
+from whygen.remote.reading import ended_by as ended_by
 from whygen.remote.reading import refuse_error as refuse_error
 from whygen.remote.reading import told_name as told_name
 from whygen.remote.reading import usage as usage

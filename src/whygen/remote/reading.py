@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from whygen.safe import DEEPEST, read_json
-from whygen.types import FailureKind
+from whygen.types import FailureKind, FinishReason
 
 
 class Malformed(Exception):  # noqa: N818 - it never leaves the adapters
@@ -117,6 +117,21 @@ def count(found: object, *path: str | int) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _COUNT:
         return None
     return int(value) if value == int(value) else None
+
+
+FINISHES: Mapping[str, FinishReason] = {
+    "length": "length", "max_tokens": "length", "model_length": "length", "model_context_window_exceeded": "length",
+    "content_filter": "refused", "safety": "refused", "refusal": "refused", "prohibited_content": "refused",
+    "blocked": "refused", "blocklist": "refused", "recitation": "refused", "spii": "refused",
+    "guardrail_intervened": "refused", "content_filtered": "refused", "error_toxic": "refused", "sensitive": "refused",
+}  # fmt: skip
+"""What services call the end of an answer that is not a plain one."""
+
+
+def ended_by(reason: object) -> FinishReason:
+    """Why an answer ended, in a live answer and in a record alike; what nobody knows is an end like another."""
+    # Some services add which filter it was: "content_filter: SAFETY".
+    return FINISHES.get(reason.lower().split(":")[0].strip(), "stop") if isinstance(reason, str) else "stop"
 
 
 def refuse_error(found: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from whygen.remote import (
     count,
     dig,
     document,
+    ended_by,
     from_status,
     refuse_error,
     timed_out,
@@ -37,18 +38,13 @@ from whygen.remote import (
     with_extra,
 )
 from whygen.remote.bounded import bounded_client
-from whygen.types import Failure, FinishReason, JsonValue, Limits, Output, Request
+from whygen.types import Failure, JsonValue, Limits, Output, Request
 
 TIMEOUT = 300.0
 """Seconds without a byte until an answer is given up."""
 IN_FLIGHT = 64
 """The most calls at once; how many of these the server is given, `whygen.calls` finds out."""
 _CONNECT = 10.0
-_FINISHES: Mapping[str, FinishReason] = {
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": "refused",
-}
 
 
 class AnthropicModel:
@@ -158,7 +154,7 @@ def read_message(answer: Mapping[str, Any]) -> Output:
     return Output(
         text="".join(text for text in texts if isinstance(text, str)),
         calls=calls_in(cast(object, content)),
-        finish=_FINISHES.get(reason, "stop") if isinstance(reason, str) else "stop",
+        finish=ended_by(reason),
         tokens_in=_tokens_in(answer),
         tokens_out=count(answer, "usage", "output_tokens"),
         extra=told(model=told_name(answer.get("model"))),

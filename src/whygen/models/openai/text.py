@@ -10,17 +10,11 @@ import openai
 
 from whygen.models.openai.turns import calls_in, messages, tools
 from whygen.models.turns import fitting
-from whygen.remote import Answer, Malformed, dig, document, refuse_error, told, told_name, usage, with_extra
+from whygen.remote import Answer, Malformed, dig, document, ended_by, refuse_error, told, told_name, usage, with_extra
 from whygen.types import Failure, FinishReason, JsonValue, Output, Request, TokenScore
 
 SEED_BITS = 31
 """Some servers keep a seed in 32 bits, and JSON in others has no more than 53."""
-FINISHES: Mapping[str, FinishReason] = {
-    "length": "length", "max_tokens": "length", "content_filter": "refused", "safety": "refused",
-    "refusal": "refused", "prohibited_content": "refused", "blocked": "refused", "blocklist": "refused",
-    "recitation": "refused", "spii": "refused", "guardrail_intervened": "refused", "content_filtered": "refused",
-    "error_toxic": "refused", "sensitive": "refused", "model_length": "length",
-}  # fmt: skip
 MOST_LOGPROBS = 100_000
 """Tokens whose log-probabilities are kept."""
 
@@ -100,10 +94,8 @@ def read_chat(answer: Mapping[str, Any], *, seed: JsonValue = None) -> Output:
 
 
 def finish_of(choice: object) -> FinishReason:
-    """Why an answer ended; what nobody knows is an end like another."""
-    reason = dig(choice, "finish_reason")
-    # Some services add which filter it was: "content_filter: SAFETY".
-    return FINISHES.get(reason.lower().split(":")[0].strip(), "stop") if isinstance(reason, str) else "stop"
+    """Why an answer ended."""
+    return ended_by(dig(choice, "finish_reason"))
 
 
 def is_filtered(answer: Mapping[str, Any]) -> bool:
