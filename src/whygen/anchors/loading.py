@@ -17,7 +17,7 @@ from whygen.anchors.data import SampleSet
 from whygen.anchors.features import FeatureEncoder
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.representing import require_selection
-from whygen.anchors.samples import Prepared, Raw, in_range, open_ended, prepare, require_rows, saturated
+from whygen.anchors.samples import Prepared, Raw, in_range, prepare, require_rows, saturated
 from whygen.anchors.scoring import noise_for
 from whygen.calls import RunOptions
 from whygen.encoders import ImageEncoder
@@ -87,8 +87,7 @@ def open_subject(
     if len(anchors.samples) == 0 or np.ndim(anchors.samples) < 2:
         prepare(anchors.samples, model)  # raises, and says what is wrong
     settled = settle(model, anchors.samples, layout=anchors.layout, pictures=anchors.pictures)
-    settled = in_range(settled, anchors.samples)
-    settled = open_ended(settled, [each.samples for each in (anchors, reference) if each is not None])
+    settled = in_range(settled, anchors.samples, None if reference is None else reference.samples)
     ready = prepare(anchors.samples, settled, layout=anchors.layout)
     known = None
     if reference is not None:

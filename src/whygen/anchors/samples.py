@@ -313,10 +313,18 @@ _RANGES = (UNIT_RANGE, (-1.0, 1.0), (0.0, 255.0))
 """Ranges that pictures are trained on."""
 
 
-def in_range(model: Generator, samples: Raw) -> Generator:
-    """The model with the range of values that its samples and the anchors tell together, where nobody stated one."""
-    raw = np.asarray(samples)
-    if not model.range_found or raw.dtype.kind not in "fub":
+def in_range(model: Generator, anchors: Raw, reference: Raw | None = None) -> Generator:
+    """The model with the range of values that its samples, anchors and reference tell, where nobody stated one."""
+    if model.range_found:
+        return _as_generated(model, np.asarray(anchors))
+    if model.range_assumed:
+        return _open_ended(model, [np.asarray(each) for each in (anchors, reference) if each is not None])
+    return model
+
+
+def _as_generated(model: Generator, raw: Raw) -> Generator:
+    """The range of a few samples that the model made, which the anchors may be of or go beyond."""
+    if raw.dtype.kind not in "fub":
         return model
     if raw.dtype.kind != "f":
         low, high = _nearest_range(model, raw / np.float32(255 if raw.dtype == np.uint8 else 1))
@@ -331,11 +339,11 @@ def in_range(model: Generator, samples: Raw) -> Generator:
     return model if inside or raw.ndim > 2 else replace(model, value_range=UNBOUNDED)
 
 
-def open_ended(model: Generator, given: Sequence[Raw]) -> Generator:
-    """The model without a range where 0 to 1 was our guess, and rows of numbers that are no pictures go beyond it."""
-    rows = [np.asarray(each) for each in given]
-    beyond = [each for each in rows if each.dtype.kind == "f" and each.size and (each.min() < 0 or each.max() > 1)]
-    if not model.range_assumed or not beyond or any(each.ndim != _ROWS or _like_bytes(each) for each in rows):
+def _open_ended(model: Generator, given: Sequence[Raw]) -> Generator:
+    """No range where 0 to 1 was our guess, and rows of numbers that are no pictures go beyond it."""
+    if any(rows.ndim != _ROWS or not rows.size or _like_bytes(rows) for rows in given):
+        return model
+    if all(rows.min() >= 0 and rows.max() <= 1 for rows in given):
         return model
     text = (
         f"Nobody stated the range of values of {model.uri}, and rows of numbers go beyond 0..1: they are given to it "
@@ -350,8 +358,10 @@ _ROWS = 2
 
 def _like_bytes(rows: Raw) -> bool:
     """Whether these are a flattened picture's values from 0 to 255, which a model of 0 to 1 must not get."""
+    if rows.dtype.kind not in "fi":  # uint8 and masks, which have a scale of their own
+        return True
     square = math.isqrt(rows.shape[-1]) ** 2 == rows.shape[-1] and rows.shape[-1] >= _LEAST_PICTURE
-    return rows.dtype.kind != "f" or (square and bool((rows >= 0).all()) and 1 < rows.max() <= 255)
+    return square and bool((rows >= 0).all()) and 1 < rows.max() <= 255
 
 
 _LEAST_PICTURE = 36

@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.anchors.bank import points_of, space_of
+from whygen.anchors.bank import Bank, points_of, space_of
 from whygen.anchors.recording import Arrays, Recorder, Shard, as_bytes, digest_of, identified, of_bytes
 from whygen.anchors.set_metrics import MOST, labels_made, survey_sets, wanted_metrics
 from whygen.anchors.work import Work
-from whygen.models.latent import Floats
 from whygen.results.anchors_scores import MOST_NAMED, MetricsRecord, ModesRecord
 from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
@@ -69,7 +68,7 @@ def some_rows(n: int, seed: int, most: int = MOST) -> NDArray[np.int64]:
 
 
 def made_modes(
-    work: Work, recorder: Recorder, bank: Floats | None, key_of: Callable[..., Mapping[str, JsonValue] | None]
+    work: Work, recorder: Recorder, bank: Bank | None, key_of: Callable[..., Mapping[str, JsonValue] | None]
 ) -> ModesRecord | None:
     """Which labels generated samples have, beside the reference; None where labels do not tell, or nothing is made.
 
@@ -101,17 +100,16 @@ def made_modes(
 
     def compute() -> Arrays:
         if bank is not None:
-            made = bank
-        elif held is not None:
-            made = held.rows(some_rows(len(held), work.seed))
+            made = bank.points(encoder)  # which criteria may have asked for
         else:
-            made = work.drawn(0, size)["samples"]
+            some = work.drawn(0, size)["samples"] if held is None else held.rows(some_rows(len(held), work.seed))
+            made = points_of(some, encoder)
         real = None if by == "reference" else points_of(reference.rows(some_rows(len(reference), work.seed)), encoder)
         found = ModesRecord(
             space=space_of(encoder), labelled_by=by, labelled=len(rows), generated=len(made),
             real=len(rows if real is None else real),
             rows=labels_made(
-                points_of(given.rows(rows), encoder), labels, points_of(made, encoder), real,
+                points_of(given.rows(rows), encoder), labels, made, real,
                 rng=generator(work.seed, "modes"),
             ),
         )  # fmt: skip

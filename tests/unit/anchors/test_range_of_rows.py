@@ -46,6 +46,12 @@ def test_a_table_of_any_size_goes_in_as_it_is(scale: float, shift: float) -> Non
     assert len(found) == 40
 
 
+def test_a_table_of_counts_goes_in_as_well() -> None:
+    counts = np.random.default_rng(0).poisson(40, (100, 8))
+    found = whygen.explain_anchors(Coder(), counts[:40], reference=counts[40:], criteria="mse")
+    assert "range-open" in {warned.code for warned in found.warnings}
+
+
 def test_a_reference_alone_can_go_beyond() -> None:
     inside = np.clip(np.abs(table(40, 0)), 0, 1)
     found = whygen.explain_anchors(Coder(), inside, reference=table(60, 1), criteria="mse")
