@@ -25,13 +25,14 @@ from whygen.evaluation.measures import (
     stability,
     texts,
 )
-from whygen.evaluation.result import Ended, Evaluation, LeftOut, Measure
+from whygen.evaluation.result import Evaluation, LeftOut, Measure
 from whygen.models import ModelOptions
 from whygen.prompt.options import EVALUATE, PromptOptions
 from whygen.results import AnchorExplanation, Explanation, PromptExplanation, TextAnchorExplanation, load
 from whygen.results.anchors import SCHEMA as ANCHORS_SCHEMA
 from whygen.results.files import digest_of
 from whygen.results.prompt import SCHEMA, Calls
+from whygen.results.records import Ended
 from whygen.version import __version__, versions
 
 A = TypeVar("A", AnchorExplanation, TextAnchorExplanation)

@@ -7,23 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from whygen.errors import MissingError
 from whygen.results.files import document_bytes, load_document, write_together
 from whygen.results.prompt import Calls
-from whygen.results.records import Figure, Record, Text
+from whygen.results.records import Ended, Figure, Record, Text
 from whygen.results.shown import Paged
 
 SCHEMA = 1
 """Version of the JSON layout."""
 
 DOCUMENT = "evaluation.json"
-
-Ended: TypeAlias = Literal["interrupt", "deadline", "cost", "failures"]
-"""What may end a run early."""
 
 
 class Measure(Record):

@@ -20,6 +20,7 @@ from whygen.results.evidence import Evidence
 from whygen.results.recipe import Recipe
 from whygen.results.records import (
     AnswerSets,
+    Ended,
     Figure,
     InteractionRecord,
     PictureShare,
@@ -228,7 +229,7 @@ class PromptExplanation(Showable, Record):
     """What a template was explained over, one record an input; kept in ``details.json``."""
     surrogate: str = Field(default="", exclude=True)
     """Kept in ``details.json``; empty when only the JSON was loaded."""
-    ended: Literal["interrupt", "deadline", "cost", "failures"] | None = Field(default=None, exclude=True)
+    ended: Ended | None = Field(default=None, exclude=True)
     """Why the run ended before its budget, if it did; kept in ``details.json``."""
     stopped: Literal["width", "order"] | None = Field(default=None, exclude=True)
     """What the stop rule ended the run by: narrow intervals, or an order that held; in ``details.json``."""

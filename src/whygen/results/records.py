@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Self, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ Figure: TypeAlias = Annotated[float | None, BeforeValidator(_none_for_nan)]
 
 Text: TypeAlias = Annotated[str, BeforeValidator(_mend)]
 """Text that can be encoded."""
+
+Ended: TypeAlias = Literal["interrupt", "deadline", "cost", "failures"]
+"""What may end a run early."""
 
 
 class Record(BaseModel):

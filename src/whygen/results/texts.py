@@ -31,7 +31,7 @@ from whygen.results.files import (
     write_together,
 )
 from whygen.results.prompt import Warned
-from whygen.results.records import Figure, Lists, Record, Text
+from whygen.results.records import Ended, Figure, Lists, Record, Text
 from whygen.results.shown import Showable
 
 
@@ -245,7 +245,7 @@ class TextAnchorExplanation(Showable, Record):
     versions: dict[str, str]
     calls: str = ""
     warnings: tuple[Warned, ...] = ()
-    ended: Literal["interrupt", "deadline", "cost", "failures"] | None = None
+    ended: Ended | None = None
     """Why fewer was scored than asked for, if so."""
     false_positives: float = 0.05
     """Share of held-out texts that may be called memorised, where anchors have roles."""

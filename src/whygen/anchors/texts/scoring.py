@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from whygen.anchors.texts.criteria import Likelihood, is_verbatim, likelihood, match
 from whygen.anchors.texts.preparing import Ready, first_word
 from whygen.calls import EndedError, Runner
 from whygen.errors import DataError, UsageError
 from whygen.models import ContinuesText, HasContext, Model, ScoresText
+from whygen.results.records import Ended
 from whygen.types import Failure, Output, Request, Settings
 
 Pair: TypeAlias = tuple[str, str]
@@ -43,7 +44,7 @@ class TextsAsked:
     failures: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
-    def reason(self) -> Literal["interrupt", "deadline", "cost", "failures"] | None:
+    def reason(self) -> Ended | None:
         if self.ended is None:
             return None
         return self.ended.reason if isinstance(self.ended, EndedError) else "interrupt"
