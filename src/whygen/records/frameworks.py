@@ -16,13 +16,13 @@ from whygen.records.openai_chat import ROLES, arguments_text
 _CALLED = ("tool_call", "toolCall", "function_call", "functionCall")
 _GAVE = (
     "tool_call_result", "tool_result", "function_response", "functionResponse", "tool_response", "toolResponse",
-    "function_result",
+    "function_result", "toolResult",
 )  # fmt: skip
 """Names under which a part holds a call, or what a tool gave back."""
 _IDS = ("tool_call_id", "toolCallId", "call_id", "callId", "tool_use_id", "id")
 _NAMES = ("name", "tool_name", "toolName")
 _ARGUMENTS = ("arguments", "args", "input", "tool_args", "tool_kwargs", "parameters")
-_RESULTS = ("content", "result", "output", "response", "text")
+_RESULTS = ("content", "result", "output", "response", "text", "value")
 _CONTENTS = ("content", "_content", "parts", "blocks", "items")
 _SPEAKERS = {
     "user": "user", "human": "user", "ai": "assistant", "assistant": "assistant", "model": "assistant",
@@ -42,6 +42,8 @@ def speaks(turn: Field) -> bool:
     role = turn["role"].name()
     if turn["kwargs"].is_object or turn["toolInvocations"].there or role in {"human", "ai"}:  # these have readers
         return False
+    if role and _speaker(role) and not turn.first(*_CONTENTS, "tool_calls").there and turn["text"].is_text:
+        return True
     if role and role not in ROLES and _speaker(role):
         return turn.first(*_CONTENTS).there
     told = role or (turn["source"].is_text and _WORD.findall(turn["type"].name())[-1:] in (["Message"], ["Event"]))
@@ -62,8 +64,10 @@ def _speaker(said: str) -> str:
 
 def _held(part: Field, names: tuple[str, ...]) -> Field | None:
     """What a part holds under one of these names, or is, where its kind says so."""
-    if (inner := part.first(*names)).is_object:
-        return inner
+    inner = part.first(*names)
+    if inner.is_object and (not part["toolResult"].there or inner["value"].there):  # Bedrock's holds no value
+        told = inner["value"] if inner["status"].is_text and inner["value"].is_object else inner  # Goose
+        return Field({"id": part["id"].value, **told.object()}, told.place, told.source)
     return part if _kind(part) in names and _kind(part) in _TYPES else None
 
 
@@ -75,6 +79,8 @@ def _kind(part: Field) -> str:
 def _called(part: Field) -> dict[str, Any] | None:
     """A call of a tool; None where a part is none."""
     found = _held(part, _CALLED)
+    if found is None and part["type"].value == "function" and part["function"].is_object:  # PostHog
+        found = Field({**part.object(), **part["function"].object()}, part.place, part.source)
     if found is None:
         bare = part.first(*_NAMES).is_text and part.first(*_ARGUMENTS).there and not part["type"].there
         if not bare or part["content"].there:
@@ -117,7 +123,7 @@ def messages(turns: Field) -> Iterator[dict[str, Any]]:
         yield from results
         if results and not rest:
             continue
-        content = turn.first(*_CONTENTS)
+        content = turn.first(*_CONTENTS, "text")
         also = turn["tool_calls"] if turn["tool_calls"].is_list else turn.at("additional_kwargs", "tool_calls")
         if also.is_list and not calls:
             calls = [cast("dict[str, Any]", each.value) if each["function"].is_object else _call(each) for each in also]
@@ -126,7 +132,7 @@ def messages(turns: Field) -> Iterator[dict[str, Any]]:
             made.pop(name, None)
         if turn["additional_kwargs"]["tool_call_id"].is_text:
             made.setdefault("tool_call_id", turn["additional_kwargs"]["tool_call_id"].text())
-        thought = {"reasoning": True} if turn.first("thought", "thinking").value else {}
+        thought = {"reasoning": True} if turn.first("thought", "thinking", "isThought").value else {}
         yield {**made, **thought, **({"tool_calls": calls, "content": rest or None} if calls else {})}
 
 

@@ -10,7 +10,15 @@ from whygen.errors import DataError
 from whygen.records.fields import Field
 from whygen.records.files import open_at_end
 from whygen.records.notices import Notices
-from whygen.records.openai_chat import ROLES, answer_of, arguments_text, read_message, read_tool, waiting_in
+from whygen.records.openai_chat import (
+    ROLES,
+    answer_of,
+    arguments_text,
+    read_message,
+    read_messages,
+    read_tool,
+    waiting_in,
+)
 from whygen.records.parts import is_link, kept, sent_picture
 from whygen.records.spans import Span
 from whygen.remote import ended_by
@@ -49,7 +57,7 @@ class Said:
 def holds(span: Span) -> bool:
     """Whether a span holds what was said."""
     ai = span.attributes["gen_ai"]
-    told = ai.at("input", "messages").there or ai["prompt"].is_list
+    told = ai.at("input", "messages").there or ai["prompt"].is_list or ai.at("request", "messages").there
     return (
         told
         or any(name in EVENTS or name == DETAILS for name, _ in span.events)
@@ -76,7 +84,31 @@ def said_in(span: Span, notices: Notices) -> Said:
             return _by_attributes(place["gen_ai"], notices)
     if any(name in EVENTS for name, _ in span.events):
         return _by_events(span, notices)
+    if span.attributes.at("gen_ai", "request", "messages").there:
+        return _by_request(span.attributes["gen_ai"], notices)
     return _by_numbers(span, notices)
+
+
+def _by_request(ai: Field, notices: Notices) -> Said:
+    """Sentry's names from before the conventions: messages as they were sent, the answer in pieces of its own."""
+    asked, answered = ai["request"], ai["response"]
+    said = Said(
+        list(read_messages(asked["messages"].parsed(), notices)), list(_tools(asked["available_tools"].parsed()))
+    )
+    texts, calls = answered["text"].parsed(), answered["tool_calls"].parsed()
+    if texts.there or calls.there:
+        text = (
+            "".join(each.first("text", "content").name_of_data() or each.name_of_data() for each in texts)
+            if (texts.is_list)
+            else texts.name_of_data()
+        )
+        turn = Field({"content": text, "tool_calls": calls.value}, answered.place, answered.source)
+        reasons = answered["finish_reasons"].parsed()
+        said.answer = answer_of(
+            turn, notices, finish=next((each.name() for each in reasons), "") if reasons.is_list else reasons.name(),
+            model=answered["model"].name(), usage=ai["usage"],
+        )  # fmt: skip
+    return said
 
 
 def _by_attributes(ai: Field, notices: Notices) -> Said:

@@ -160,8 +160,9 @@ def _parts(part: Field, notices: Notices) -> Iterable[Part]:
         raise part.wrong("a part with a type")
     kind = part["type"].name()
     if kind in {"text", "input_text", "output_text"} or (not kind and part["text"].is_text):
-        text = part["text"].text()
-        yield text if part.keys() <= {"type", "text", "annotations"} else kept(part, PROTOCOL, "text")
+        text = part.first("text", "content").text()  # OpenTelemetry's parts say content
+        own = not kind or part["content"].there or part.keys() <= {"type", "text", "annotations"}
+        yield text if own else kept(part, PROTOCOL, "text")
     elif kind in {"image_url", "input_image", "image"}:
         yield from image(part, PROTOCOL, notices)
     elif kind == "refusal":
@@ -197,7 +198,8 @@ def image(part: Field, protocol: str, notices: Notices) -> Iterable[Part]:
 def _answers(turn: Field, notices: Notices, waiting: Sequence[str]) -> str:
     """The id of the call that a tool's message answers; by order where it does not say."""
     named = turn.first("tool_call_id", "name").name() if turn["role"].value == "function" else ""
-    said = turn["tool_call_id"].name() or named
+    one = next(iter(turn["tool_results"]), turn) if turn["tool_results"].is_list else turn  # Datadog
+    said = one.first("tool_call_id", "toolCallId", "tool_id").name() or named
     if said:
         return said
     if not waiting:
@@ -207,7 +209,7 @@ def _answers(turn: Field, notices: Notices, waiting: Sequence[str]) -> str:
 
 
 def _calls(turn: Field) -> Iterable[ToolCall]:
-    for number, each in enumerate(turn["tool_calls"], start=1):
+    for number, each in enumerate(turn.first("tool_calls", "toolCalls"), start=1):
         yield _call(each, number)
     if turn["function_call"].is_object:  # before tools
         said = turn["function_call"]
@@ -217,11 +219,11 @@ def _calls(turn: Field) -> Iterable[ToolCall]:
 def _call(found: Field, number: int) -> ToolCall:
     said = found.first("function", "custom")
     inside = said if said.is_object else found
-    written = inside.first("arguments", "input")
-    name = inside["name"]
+    written = inside.first("arguments", "input", "args")
+    name = said if said.is_text else inside["name"]  # AgentDojo and inspect_ai name it alone
     if not name.is_text:
         raise name.wrong("the name of the tool that was called")
-    return ToolCall(name.text(), arguments_text(written), found["id"].name() or f"call_{number}")
+    return ToolCall(name.text(), arguments_text(written), found.first("id", "tool_id").name() or f"call_{number}")
 
 
 def arguments_text(written: Field) -> str:

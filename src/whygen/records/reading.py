@@ -17,6 +17,8 @@ from whygen.records.files import ARCHIVE, Items, beginning, load
 from whygen.records.kept import Kept
 from whygen.records.notices import Notices
 from whygen.records.sqlite import MAGIC
+from whygen.records.stores import rows_of
+from whygen.records.unread import is_page
 from whygen.records.wire import BESIDE, is_chat
 from whygen.safe import read_json
 
@@ -109,30 +111,43 @@ def calls_in(values: Sequence[Field], *, cut: str = "") -> list[Recorded]:
     for form, item in (each for found in _paired(values) for each in _each(found)):
         groups.setdefault(form.name, (form, []))[1].append(item)
     kept = [each for form, group in groups.values() for each in form.calls(group)]
+    if not kept and is_chat(said := _said_in(values)):
+        kept = [wrappers.kept_in(said)]
     if not kept:
         wrappers.kept_in(values[0])  # says what is missing
     return [_recorded(each, number, cut) for number, each in enumerate(kept, start=1)]
 
 
+def _said_in(values: Sequence[Field]) -> Field:
+    """The messages that stand a line each, as sessions keep them."""
+    rows = [each["message"] if each["message"]["role"].is_text else each for each in values if each.is_object]
+    return Field([each.value for each in rows if each["role"].is_text], "", values[0].source.partition(", ")[0])
+
+
 def _paired(values: Sequence[Field]) -> Sequence[Field]:
-    """Lines of a batch and of its results, put into one file: each request with the answer of the same custom_id."""
-    named = [(each, each["custom_id"].name()) for each in values if each.is_object]
-    answers = {
-        name: answer.value
-        for each, name in named
-        if name and (answer := each["response"] if each["response"].is_object else each.at("result", "message")).there
-        and not each.first("body", "params").there
-    }  # fmt: skip
-    if not answers:
+    """Requests and answers that are rows of their own, as of batches and of logs of events: by the name they share."""
+    told = [item for each in values for item in (each if each.is_list and not is_chat(each) else [each])]
+    named = [(each, each.first("custom_id", "call_id").name()) for each in told if each.is_object]
+    answers = {name: gave.value for each, name in named if name and not _asks(each) and (gave := _gave(each)).there}
+    asked = {name for each, name in named if name in answers and _asks(each)}
+    if not asked:
         return values
-    asked = {name for each, name in named if name and each.first("body", "params").is_object}
-    return [
-        Field({**each.object(), "response": answers[name]}, each.place, each.source)
-        if each.is_object and (name := each["custom_id"].name()) in answers and each.first("body", "params").is_object
-        else each
-        for each in values
-        if not (each.is_object and each["custom_id"].name() in asked and not each.first("body", "params").there)
-    ]
+    kept: list[Field] = []
+    for each in told:
+        name = each.first("custom_id", "call_id").name()
+        if name not in asked:
+            kept.append(each)
+        elif _asks(each):
+            kept.append(Field({**each.object(), "response": answers[name]}, each.place, each.source))
+    return kept
+
+
+def _asks(row: Field) -> bool:
+    return row.first("body", "params").is_object or is_chat(row["messages"])
+
+
+def _gave(row: Field) -> Field:
+    return row["response"] if row["response"].there else row.at("result", "message")
 
 
 def holds_record(value: Field) -> bool:
@@ -140,21 +155,40 @@ def holds_record(value: Field) -> bool:
     return any(True for _ in _each(value))
 
 
-def _each(item: Field, level: int = 0) -> Iterable[tuple[Format, Field]]:
-    """The records in a value: itself, or those that its lists and objects hold; a list of messages is one chat."""
-    form = next((form for form in FORMATS if form.matches(item)), None)
+def _each(item: Field, level: int = 0, beside: str = "") -> Iterable[tuple[Format, Field]]:
+    """The records in a value: itself, or those that its lists and objects hold; a list of messages is one chat.
+
+    Args:
+        item: the value.
+        level: how many lists and objects are around it.
+        beside: what stands beside it, in the nearest object that holds more than it.
+    """
+    item = _turns_in(item)
+    rows = rows_of(item) if level < MOST_LEVELS else []
+    form = next((form for form in FORMATS if not rows and form.matches(item)), None)
     if form is not None:
-        yield form, item
+        bare = beside and is_chat(item)
+        yield form, Field({"messages": item.value, BESIDE: beside}, "", item.source) if bare else item
+    elif is_page(item):
+        return
+    elif rows:
+        for row in rows:
+            yield from _each(row, level + 1)
     elif item.is_list and level < MOST_LEVELS:
         for number, each in enumerate(item, start=1):
             source = item.source if level or not item.place else f"{item.source}, {item.place}"
             yield from _each(Field(each.value, "", f"{source}, item {number}"), level + 1)
     elif item.is_object and level < MOST_LEVELS:
-        beside = ", ".join(sorted(item.keys())[:SHOWN])
+        near = ", ".join(sorted(item.keys())[:SHOWN]) if len(item.keys()) > 1 else beside
         for each in dict(item.items()).values():
-            for form, found in _each(each, level + 1):
-                bare = found is each and is_chat(found) and len(item.keys()) > 1
-                yield form, Field({"messages": found.value, BESIDE: beside}, "", item.source) if bare else found
+            yield from _each(each, level + 1, near)
+
+
+def _turns_in(item: Field) -> Field:
+    """A list of messages each of which stands in an object of its own, as histories of editors keep them, laid bare."""
+    rows = list(item) if item.is_list else []
+    held = [row["message"] for row in rows if row["message"]["role"].is_text]
+    return Field([each.value for each in held], item.place, item.source) if len(held) == len(rows) > 1 else item
 
 
 def _recorded(kept: Kept, number: int, cut: str) -> Recorded:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from whygen.records.fields import Field
+from whygen.records.stores import span_of
 
 MOST_LEVELS = 20
 """Dots in the name of an attribute that are followed."""
@@ -52,11 +53,13 @@ class Event:
 def matches(item: Field) -> bool:
     """Whether this is an export of spans, a span, or a record of a log."""
     several = item["data"].is_list and any(map(_is_span, item["data"]))
-    return several or _is_otlp(item) or _is_span(item) or _is_log(item)
+    return several or _is_otlp(item) or _is_span(item) or _is_log(item) or span_of(item) is not None
 
 
 def _is_otlp(item: Field) -> bool:
-    return bool(item.keys() & {"resourceSpans", "resource_spans", "resourceLogs", "resource_logs"})
+    scopes = {"scopeSpans", "scope_spans", "instrumentationLibrarySpans"}
+    of_tempo = item["batches"].is_list and any(each.keys() & scopes for each in item["batches"])
+    return of_tempo or bool(item.keys() & {"resourceSpans", "resource_spans", "resourceLogs", "resource_logs"})
 
 
 def _is_span(item: Field) -> bool:
@@ -98,7 +101,7 @@ def spans_in(items: Iterable[Field]) -> list[Span]:
 
 def _spread(item: Field) -> Iterable[Span | Event]:
     if _is_otlp(item):
-        for outer in _each(item, "resourceSpans", "resource_spans"):
+        for outer in _each(item, "resourceSpans", "resource_spans", "batches"):
             for scope in _each(outer, "scopeSpans", "scope_spans", "instrumentationLibrarySpans"):
                 yield from map(_otlp_span, _each(scope, "spans"))
         for outer in _each(item, "resourceLogs", "resource_logs"):
@@ -108,6 +111,8 @@ def _spread(item: Field) -> Iterable[Span | Event]:
         yield from map(_plain_span, filter(_is_span, item["data"]))
     elif _is_log(item):
         yield _plain_log(item)
+    elif not _is_span(item) and (kept := span_of(item)) is not None:
+        yield _plain_span(kept)
     elif item["attributes"].is_list:
         yield _otlp_span(item)
     else:

@@ -41,9 +41,12 @@ def _is_raw(item: Field) -> bool:
     return prompt or item["inputText"].there or (item["inputs"].is_text and item["parameters"].there)
 
 
-def _is_page(item: Field) -> bool:
+def is_page(item: Field) -> bool:
+    """Whether this is what a chat's page keeps of a conversation, which no model was sent."""
     first = next(iter(item["messages"]), Field(None)) if item["messages"].is_list else Field(None)
-    return first["author"].is_object or item["mapping"].is_object or item["chat_messages"].is_list
+    told = first["author"].is_object or first["versions"].is_list or first["sender"].is_text
+    asked = item["requests"].is_list and item["responderUsername"].there
+    return told or asked or item["mapping"].is_object or item["chat_messages"].is_list
 
 
 def _is_observation(item: Field) -> bool:
@@ -52,6 +55,18 @@ def _is_observation(item: Field) -> bool:
 
 def _is_thread(item: Field) -> bool:
     return item["object"].name().startswith("thread")
+
+
+def _is_event_of_openhands(item: Field) -> bool:
+    return item["source"].is_text and (item["action"].is_text or item["observation"].is_text)
+
+
+def _is_judged(item: Field) -> bool:
+    """Whether this is a row of an evaluation, of whatever tool."""
+    item = next(iter(item["testCases"]), item) if item["testCases"].is_list else item
+    asked = item.first("input", "user_input", "question", "query")
+    told = item.first("actualOutput", "actual_output", "retrieved_contexts", "expected_output", "ground_truth")
+    return asked.is_text and told.there
 
 
 def _is_realtime(item: Field) -> bool:
@@ -87,7 +102,7 @@ _KNOWN = (
         "a row of Helicone that names where its bodies are: fetch signed_body_url, and give what it holds",
     ),
     Known(
-        _is_page,
+        is_page,
         "what a chat's page keeps or sends to its own server, and not what a model was sent. Give the messages as a "
         "list of role and content",
     ),
@@ -104,6 +119,27 @@ _KNOWN = (
     Known(
         _is_raw,
         "a completion of one text and no chat. Explain the text as a prompt (whygen prompt), or record a chat",
+    ),
+    Known(
+        _is_event_of_openhands,
+        "an event of OpenHands, which is not what its model was sent. It keeps each call with log_completions = true",
+    ),
+    Known(
+        _is_judged,
+        "a row of an evaluation: what was asked and answered, without the messages that the model was sent. Give those "
+        "as a list of role and content, with what was retrieved in the place where it stood",
+    ),
+    Known(
+        _has("doc", "arguments", "resps"),
+        "a sample of lm-evaluation-harness. Explain the text in its arguments as a prompt (whygen prompt)",
+    ),
+    Known(
+        _has("data.resultData.runData"),
+        "an execution of n8n, which keeps messages as one text. Record where the model is asked",
+    ),
+    Known(
+        _has("mappings"),
+        "a stand-in for a server (WireMock). Give the request and the answer as {request, response}",
     ),
     Known(_is_realtime, "an event of a realtime session, which is no single call"),
     Known(

@@ -309,7 +309,13 @@ def answer_in(found: Field, usage: Field | None = None) -> Field:
     whole = ("choices", "output", "candidates", "outputs", "generations")
     if not found.there or any(found[name].there for name in whole) or found["stop_reason"].there:
         return found
+    turns = list(found["messages"]) if found["messages"].is_list else []
+    found = turns[-1] if turns else found  # of a whole conversation, the last turn
     first = next(iter(found), found) if found.is_list else found
+    if first["type"].value == "function" and first["function"].is_object:  # calls alone
+        return Field(
+            {"choices": [{"message": {"content": None, "tool_calls": found.value}}]}, found.place, found.source
+        )
     if first["message"].is_object:  # the choices alone
         return Field({"choices": [first.value]}, found.place, found.source)
     message = first.object() if first.is_object else {"content": first.json()}
@@ -321,11 +327,15 @@ def answer_in(found: Field, usage: Field | None = None) -> Field:
     return Field({"choices": [{"message": message}], "usage": counted}, found.place, found.source)
 
 
+_OF_PAGES: Final = frozenset({"author", "versions", "sender"})
+"""What messages of a chat's page have, and no service takes."""
+
+
 def is_body(found: Field) -> bool:
     """Whether this is the body of a request."""
     return found.is_object and (
         is_chat(found["messages"])
-        or (found["messages"].is_list and not any(turn["author"].is_object for turn in found["messages"]))
+        or (found["messages"].is_list and not any(turn.keys() & _OF_PAGES for turn in found["messages"]))
         or (found["input"].there and found["model"].is_text)
         or gemini.is_request(found)
         or cohere.is_old(found)

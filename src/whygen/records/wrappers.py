@@ -11,7 +11,7 @@ from whygen.records.fields import Field
 from whygen.records.kept import Kept
 from whygen.records.parts import text_of_base64
 from whygen.records.unread import what_it_is
-from whygen.records.wire import Sent, answer_in, is_body, is_chat
+from whygen.records.wire import BESIDE, Sent, answer_in, is_body, is_chat
 
 _REQUESTS: Final = (
     "request", "request_body", "requestBody", "req", "proxy_server_request", "params", "body", "input_request",
@@ -19,15 +19,23 @@ _REQUESTS: Final = (
 )  # fmt: skip
 _TALKS: Final = ("inputs", "input", "prompt", "messages", "model_input_messages", "input_messages")
 """Where tracers keep the messages alone."""
+_CHATS: Final = ("messages", "chat_history", "history", "conversation")
+"""Where they stand in what was given."""
 _RESPONSES: Final = (
     "response", "response_body", "responseBody", "resp", "output", "outputs", "completion", "outputBodyJson",
-    "model_output_message", "output_message", "preferred_output",
+    "model_output_message", "output_message", "preferred_output", "chosen", "output_choices",
 )  # fmt: skip
 _IDS: Final = ("id", "call_id", "custom_id", "request_id", "requestId", "litellm_call_id", "uuid", "key")
 _TIMES: Final = (
     "startedDateTime", "time", "timestamp", "created_at", "started_at", "start_time", "startTime", "ts", "created",
 )  # fmt: skip
 _RUNS: Final = ("run_id", "trace_id", "session_id", "conversation_id", "thread_id", "run", "session")
+_MODELS: Final = (
+    "model", "modelId", "request_model", "model_name", "modelName", "provided_model_name", "providedModelName",
+    "ai_model", "model_id",
+)  # fmt: skip
+"""Where they name the model."""
+_PROVIDED: Final = ("provider", "custom_llm_provider", "model_provider", "provider_name", "ai_org")
 _OF_ROWS: Final = frozenset((*_IDS, *_TIMES, *_RUNS))
 _SETTINGS: Final = (
     "model_parameters",
@@ -38,7 +46,7 @@ _SETTINGS: Final = (
     "model_config",
 )
 """Where rows of a log keep the settings of the request, beside its messages."""
-_ALSO: Final = ("metadata", "kwargs", "hyperparameters", "config")
+_ALSO: Final = ("metadata", "kwargs", "hyperparameters", "config", "prompt")
 """Where they keep them among other things."""
 _ASKED: Final = frozenset({
     "frequency_penalty", "function_call", "functions", "input", "instructions", "logit_bias", "logprobs",
@@ -50,7 +58,7 @@ _ASKED: Final = frozenset({
     "tool_config", "cachedContent", "inferenceConfig", "modelId",
 })  # fmt: skip
 """Fields of a request that stand between other things in a row of a log."""
-_HTTP: Final = frozenset({"headers", "method", "status", "statusCode", "status_code", "url"})
+_HTTP: Final = frozenset({"code", "headers", "method", "status", "statusCode", "status_code", "uri", "url"})
 _PIECES: Final = re.compile(r"\s*(?:data:|event:|[{\[])")
 _SHOWN: Final = re.compile(r"\w*Response\(")
 """What Python shows of an object, where a log was written with ``default=str``: no answer."""
@@ -76,6 +84,9 @@ def _flat(item: Field) -> Field:
     cells = {name: item[name].parsed().value for name in ("messages", "tools") if item[name].is_text}
     if cells:  # a row of a table, whose cells are texts
         item = Field({**item.object(), **cells}, item.place, item.source)
+    if any(name.startswith("$ai_") for name in item.keys()):  # noqa: SIM118 - a field is no dict; PostHog
+        own = {name.removeprefix("$ai_"): each.value for name, each in item.items() if name.startswith("$ai_")}
+        item = Field(own, item.place, item.source)
     if _SHOWN.match(item["response"].name()):  # DSPy, whose outputs stand beside it
         first = next(iter(item["outputs"]), Field(None)) if item["outputs"].is_list else Field(None)
         said = {"content": first["text"].value, "tool_calls": first["tool_calls"].value} if first.is_object else None
@@ -103,7 +114,9 @@ def _talk(item: Field) -> Field | None:
     items = answer.is_list and any(each["type"].there and not each["lc"].there for each in answer)
     if not answer.there or (is_body(item) and (items or not _is_message(answer))):
         return None
-    return next((found for name in _TALKS if is_chat(found := item[name].parsed())), None)
+    places = [item[name].parsed() for name in _TALKS]
+    inside = [place[name].parsed() for place in places if place.is_object for name in _CHATS]
+    return next(filter(is_chat, (*places, *inside)), None)
 
 
 def _is_message(found: Field) -> bool:
@@ -127,7 +140,8 @@ def kept_in(item: Field) -> Kept:
     response = _payload(item.first(*_RESPONSES))
     said = next(iter(response), Field(None)) if response.is_list else Field(None)
     messages = said["role"].is_text and not said["type"].there
-    if messages or (response.is_text and not _PIECES.match(response.text())):
+    several = (response["messages"].is_list and not response["choices"].there) or said["function"].is_object
+    if messages or several or (response.is_text and not _PIECES.match(response.text())):
         response = answer_in(response)
     if is_chat(item):
         return _kept(item, Sent(body=Field({"messages": item.value}, "", item.source), response=_nothing(item)))
@@ -135,7 +149,7 @@ def kept_in(item: Field) -> Kept:
         body = _payload(item[name])
         if is_body(body):
             return _in_wrapper(item, item[name], body, response)
-    url, about = item["api_base"].name(), item.first("provider", "custom_llm_provider").name()
+    url, about = item.first("api_base", "base_url").name(), item.first(*_PROVIDED).name()
     if (talk := _talk(item)) is not None:
         row = _row(item).object()
         row.pop("input", None)
@@ -144,7 +158,8 @@ def kept_in(item: Field) -> Kept:
     if is_body(item):
         if response.there:
             return _kept(item, Sent(body=_row(item), response=response, url=url, provider=about))
-        plain = not item.keys() & _OF_ROWS  # no request has an id or a time
+        # No request has an id or a time; one that names no model is none that a service takes as it stands.
+        plain = not item.keys() & _OF_ROWS and (item["model"].there or item.keys() <= _ASKED | {BESIDE})
         return _kept(item, Sent(body=item if plain else _row(item), response=_nothing(item)))
     if told := what_it_is(found):
         raise DataError(f"{item.source} holds no call that could be explained, but {told}.")
@@ -162,11 +177,15 @@ def _in_wrapper(item: Field, request: Field, body: Field, response: Field) -> Ke
     Raises:
         DataError: if it asks for no answer in words.
     """
-    url = (request["url"] if request["url"].there else item.first("url", "api_base", "request_path")).name()
+    asked = request.first("url", "uri")
+    asked = asked if asked.there else item.first("url", "api_base", "request_path")
+    url = (asked["raw"] if asked.is_object else asked).name()
     if _NO_CHATS.search(url.partition("?")[0]):
         raise DataError(f"{item.source} was sent to {url.partition('?')[0]}, which answers nothing that is explained.")
-    name = item.first("model", "modelId", "request_model").name()
-    provider = item.first("provider", "custom_llm_provider").name().lower()
+    name, provider = item.first(*_MODELS).name(), item.first(*_PROVIDED).name().lower()
+    if not url and not body["model"].there and not body["modelId"].there:  # a tracer's: settings stand beside it
+        row = {key: value for key, value in _row(item).object().items() if key not in {"input", "messages"}}
+        body = Field({**row, **body.object()}, body.place, body.source)
     return _kept(item, Sent(body=body, response=response, url=url, provider=provider, name=name))
 
 
@@ -177,6 +196,8 @@ def _nothing(item: Field) -> Field:
 def _row(item: Field) -> Field:
     """The request in a row of a log, whose messages stand beside the answer and what else was told of it."""
     body = {name: each.value for name, each in item.items() if name in _ASKED}
+    if (name := item.first(*_MODELS).name()) and not item["model"].is_text:
+        body["model"] = name
     settings = item.first(*_SETTINGS).parsed()
     if settings.is_object:
         body = {**settings.object(), **body}
@@ -209,12 +230,16 @@ def _kept(item: Field, sent: Sent) -> Kept:
 def _payload(found: Field) -> Field:
     """The body in what was kept of a request or of a response: as JSON, or as the text of it."""
     found = found.parsed()
+    first = next(iter(found), found) if found.is_list else found
+    found = first if first["code"].there and first["body"].there else found  # Postman keeps several answers
     if not found.keys() & _HTTP and not found.keys() <= {*_BODIES, "ok", "time"}:
         return found
     for name in _BODIES:
         inside = found[name]
         if inside.is_object and inside["mimeType"].there:  # a HAR's
             inside = _decoded(inside)
+        elif inside.is_object and inside.first("string", "raw").is_text:  # a cassette's, Postman's
+            inside = inside.first("string", "raw")
         if inside.there:
             return inside.parsed()
     return found
