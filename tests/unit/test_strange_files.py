@@ -18,11 +18,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 import whygen
 from whygen.anchors import arrow, data, files
 from whygen.calls import RecordedCall, open_store
 from whygen.errors import DataError, FormatError, WhygenError
+from whygen.models import Generator
 from whygen.models.prices import read_prices
 from whygen.prompt.chat_files import read_chat
 from whygen.prompt.targets.structured import json_in
@@ -153,3 +155,22 @@ def test_an_export_onto_its_source_is_refused(how: str, tmp_path: Path) -> None:
     assert "itself" in done.stderr
     with open_store(store) as kept:
         assert len(list(kept.calls())) == 3
+
+
+def test_a_file_name_that_is_no_utf8_is_spelled_out_in_what_is_saved(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/scans/bl\xe4"
+    os.makedirs(folder)
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        with open(folder + b"/caf\xe9%d.png" % number, "wb") as file:
+            Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(file, "png")
+    found = whygen.explain_anchors(
+        Generator(sampler=lambda n, rng: rng.random((n, 8, 8), dtype=np.float32), shape=(8, 8), value_range=(0.0, 1.0)),
+        tmp_path / "scans",
+        reference=rng.random((60, 8, 8), dtype=np.float32),
+        cache=None,
+    )
+    found.save(tmp_path / "kept")
+    kept = whygen.load(tmp_path / "kept")
+    assert kept.table()["name"][0].endswith("caf\\udce90.png")
+    assert "caf" in kept.to_html()

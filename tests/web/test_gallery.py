@@ -270,7 +270,7 @@ def test_point_choose_by_a_lasso_and_enlarge(visit: Callable[..., Any], viewer: 
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
     page.mouse.up()
     page.locator(".opener").first.wait_for()
-    assert "lasso=" in page.url
+    assert "chosen=" in page.url
     count = page.locator("#chosen-count").inner_text()
     assert page.locator(".opener").count() == 24
     assert page.locator(".opener").first.locator("img").count() == 4

@@ -145,6 +145,13 @@ def test_a_taken_port_is_said() -> None:
             serving.listen(port)
 
 
+def test_a_folder_has_its_port_unless_that_is_taken(tmp_path: Path) -> None:
+    with serving.listen_for(tmp_path) as first, serving.listen_for(tmp_path) as second:
+        ports = [each.getsockname()[1] for each in (first, second)]
+    assert ports[0] == serving.usual_port(tmp_path) != ports[1]
+    assert serving.usual_port(tmp_path / "another") != ports[0]
+
+
 def test_folders_that_cannot_be_shown(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(MissingError, match="There is no folder"):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -147,6 +148,7 @@ def _by_digest(folder: Path, name: str, data: bytes) -> Path:
     return folder / f".{name}.{hashlib.sha256(data).hexdigest()[:16]}"
 
 
+_HALVES = re.compile("[\ud800-\udfff]")
 _REPORT_MARK = b"whygen-explanation"
 """Stands in every report (`whygen.report.html`), whose page holds the explanation."""
 
@@ -245,10 +247,13 @@ def _require_places(folder: Path, names: Iterable[str]) -> None:
 def document_bytes(document: Mapping[str, Any]) -> bytes:
     """A JSON document as it lies on disk.
 
+    Half a surrogate pair, as in the name of a file whose bytes are no UTF-8, is spelled out: no file can hold it.
+
     Raises:
         ValueError: if a number is NaN or infinite.
     """
-    return (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return _HALVES.sub(lambda half: f"\\\\u{ord(half[0]):04x}", text).encode()
 
 
 def digest_of(explanation: Record) -> str:

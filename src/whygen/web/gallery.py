@@ -62,24 +62,24 @@ def router(state: State) -> APIRouter:
         return Response(opened.gallery(known_as).points(), media_type="application/octet-stream")
 
     @room.get("/shares")
-    def shares(known_as: str, at: Annotated[list[str], Query()] = []) -> Response:  # noqa: B006  # pyright: ignore[reportUnusedFunction]
-        return JSONResponse(opened.gallery(known_as).shares(dict(map(_threshold, at))))
+    def shares(known_as: str, at: Annotated[list[str], Query()] = [], of: str = "") -> Response:  # noqa: B006  # pyright: ignore[reportUnusedFunction]
+        return JSONResponse(opened.gallery(known_as, of).shares(dict(map(_threshold, at))))
 
     @room.get("/anchors")
-    def anchors(known_as: str, rows: str, near: bool = False) -> Response:  # pyright: ignore[reportUnusedFunction]
+    def anchors(known_as: str, rows: str, near: bool = False, of: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
         try:
             wanted = [int(row) for row in rows.split(",")]
         except ValueError:
             raise UsageError("rows= takes numbers of anchors with commas between them.") from None
-        return JSONResponse(opened.gallery(known_as).items(wanted, near=near))
+        return JSONResponse(opened.gallery(known_as, of).items(wanted, near=near))
 
     @room.get("/beside/{other}")
     def beside(known_as: str, other: str) -> Response:  # pyright: ignore[reportUnusedFunction]
         return JSONResponse(changes(opened.explanation(known_as), opened.explanation(other)))
 
     @room.post("/list")
-    def listed(known_as: str, wanted: ListWanted) -> Response:  # pyright: ignore[reportUnusedFunction]
-        table = opened.gallery(known_as).listed(wanted.rows, wanted.tags)
+    def listed(known_as: str, wanted: ListWanted, of: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
+        table = opened.gallery(known_as, of).listed(wanted.rows, wanted.tags)
         return Response(table_csv(table), media_type="text/csv; charset=utf-8")
 
     return room
@@ -145,8 +145,16 @@ class Opened:
             raise UsageError("The gallery shows anchors, and this explanation has none. See its own page.")
         return found
 
-    def gallery(self, known_as: str) -> Gallery | TextGallery:
-        """The gallery of that explanation."""
+    def gallery(self, known_as: str, of: str = "") -> Gallery | TextGallery:
+        """The gallery of that explanation.
+
+        Args:
+            known_as: its id.
+            of: of which anchors a page that is open shows numbers; any, unless given.
+
+        Raises:
+            UsageError: if others have been saved there since.
+        """
         found = self.explanation(known_as)
         with self._lock:
             held = self._held.pop(known_as, None)
@@ -155,4 +163,6 @@ class Opened:
             self._held[known_as] = held
             while len(self._held) > MOST_OPEN:
                 del self._held[next(iter(self._held))]
+        if of not in ("", held.mark):
+            raise UsageError("Another explanation was saved here since this page was opened. Load the page anew.")
         return held

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -43,6 +45,8 @@ class Gallery:
     values: NDArray[np.float64]
     movable: Movable | None
     shown: ShownPictures
+    mark: str
+    """Tells these anchors from others that may be saved into the same folder later."""
     _known: dict[str, NDArray[np.float32]] = field(default_factory=dict[str, "NDArray[np.float32]"])
 
     @classmethod
@@ -59,7 +63,8 @@ class Gallery:
             )
         movable = None if explanation.scores is None or explanation.details is None else Movable(explanation)
         evidence = explanation.evidence
-        return cls(explanation, evidence, evidence.values, movable, ShownPictures(explanation, evidence))
+        mark = mark_of(evidence.values.tobytes(), repr(evidence.labels).encode("utf-8", "backslashreplace"))
+        return cls(explanation, evidence, evidence.values, movable, ShownPictures(explanation, evidence), mark)
 
     # --- numbers -----------------------------------------------------------------------------------------------------
 
@@ -104,6 +109,7 @@ class Gallery:
         floors = {} if explanation.tails is None else explanation.tails.floors
         return {
             "kind": "anchors",
+            "of": self.mark,
             "headline": visible(headline(explanation)),
             "groups": [
                 {"code": code, "name": name, "plain": visible(plain[name]), "colour": anchors_svg.colour(name)}
@@ -252,6 +258,11 @@ class Gallery:
         return found.reshape(len(rows), -1).astype(np.float32)
 
 
+def mark_of(*parts: bytes) -> str:
+    """A digest that fits into an address."""
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+
+
 def coded(values: Sequence[str | int] | None) -> tuple[list[str], NDArray[np.uint16]]:
     """Distinct values as text, and the place of each; none where there are too many to choose among."""
     if values is None:
@@ -260,4 +271,14 @@ def coded(values: Sequence[str | int] | None) -> tuple[list[str], NDArray[np.uin
     if len(known) > MOST_LABELS:
         return [], np.zeros(0, np.uint16)
     place = {value: at for at, value in enumerate(known)}
-    return [shorten(str(value), 40) for value in known], np.array([place[value] for value in values], np.uint16)
+    return _apart([shorten(str(value), 40) for value in known]), np.array([place[value] for value in values], np.uint16)
+
+
+def _apart(names: Sequence[str]) -> list[str]:
+    """The names, those that read alike numbered: a filter is chosen by its name."""
+    seen = Counter[str]()
+    told: list[str] = []
+    for name in names:
+        seen[name] += 1
+        told.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return told

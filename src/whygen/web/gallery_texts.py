@@ -15,7 +15,7 @@ from whygen.report.texts import number, shorten, visible
 from whygen.results.anchors_words import percent
 from whygen.results.summary.texts import headline
 from whygen.results.texts import GROUPS, TextAnchorExplanation, TextRecord
-from whygen.web.gallery_data import coded
+from whygen.web.gallery_data import coded, mark_of
 from whygen.web.packing import packed
 
 NOT_COUNTED = "not counted"
@@ -55,6 +55,7 @@ class TextGallery:
         names = [*GROUPS, *([NOT_COUNTED] if arrays["copies"].any() else [])]
         head = {
             "kind": "texts",
+            "of": self.mark,
             "n": len(texts),
             "headline": headline(self.explanation),
             "groups": [{"code": code, "name": name, "plain": name,
@@ -62,6 +63,11 @@ class TextGallery:
             "criteria": [], "movable": False, "by_rule": False, "missing": [], **kept,
         }  # fmt: skip
         return packed(head, arrays)
+
+    @property
+    def mark(self) -> str:
+        """Tells these texts from others that may be saved into the same folder later."""
+        return mark_of(*(text.text.encode() for text in self.explanation.texts))
 
     def shares(self, thresholds: Mapping[str, float]) -> dict[str, Any]:
         """The groups with their shares.

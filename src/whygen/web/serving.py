@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import socket
 import threading
@@ -49,6 +50,11 @@ def open_folders(folders: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def usual_port(folder: Path) -> int:
+    """The port of a folder: a browser keeps tags by port, and an address of yesterday leads to the same page."""
+    return 20_000 + int.from_bytes(hashlib.sha256(os.fsencode(folder)).digest()[:4]) % 10_000
+
+
 def listen(port: int) -> socket.socket:
     """A socket on the loopback address alone; 0 takes any free port.
 
@@ -70,6 +76,14 @@ def listen(port: int) -> socket.socket:
     return listening
 
 
+def listen_for(folder: Path) -> socket.socket:
+    """A socket at the usual port of a folder, or where that is taken at any free one."""
+    try:
+        return listen(usual_port(folder))
+    except UsageError:
+        return listen(0)
+
+
 def serve(
     folders: Sequence[Path],
     *,
@@ -83,7 +97,7 @@ def serve(
 
     Args:
         folders: what is shown.
-        port: 0 for any free one.
+        port: 0 for that of the first folder, or where it is taken any free one.
         live: models that may be asked.
         targets: targets of one's own that answers may be read by.
         browser: whether to open the page.
@@ -99,7 +113,7 @@ def serve(
             load_model(uri, ModelOptions(purpose="foresee"))
     for name in targets:
         load_target(name)  # a mistake is told now
-    listening = listen(port)
+    listening = listen(port) if port else listen_for(places[0])
     token = new_token()
     address = f"http://{HOST}:{listening.getsockname()[1]}/?token={token}"
     app = application(places, token=token, live=live, targets=targets)

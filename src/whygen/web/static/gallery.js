@@ -6,7 +6,7 @@
 import { all, ask, el, remember, shown } from "./dom.js";
 import { besides, changeOf, drawSecond, offer, viewSecond } from "./gallery_beside.js";
 import { Grid, save, shownOf } from "./gallery_grid.js";
-import { DotMap, short } from "./gallery_map.js";
+import { DotMap, isPick, picked, short } from "./gallery_map.js";
 import { load } from "./gallery_points.js";
 
 const root = document.querySelector("[data-gallery]");
@@ -22,21 +22,22 @@ let beside = null;
 let thresholds = {};
 let passing;
 let chosen = [];
-let lasso = null;
-/** Whether the lasso was drawn on the map of the second model. */
-let lassoSecond = false;
+/** How they were chosen, as the address has it; see `picked`. */
+let picks = [];
 const tags = new Map();
 const colours = [];
 
 /** What a group is called, by the code of an anchor as it is now. */
 const groupOf = (row) => points.head.groups.find((each) => each.code === points.codes[row]) ?? points.head.groups[0];
-const storeName = `whygen tags ${address}`;
+/** Tags belong to these very anchors: another explanation may be saved into the folder. */
+const storeName = () => `whygen tags ${address} ${points.head.of}`;
 const percent = (part) => `${(100 * part).toFixed(1)}%`;
 
 /* --- filters --- */
 
 const filter = { groups: new Set(), label: "", role: "", flip: "", p: "", copies: "", back: "", change: "" };
 
+/** A choice that the page offers. What an address asks for and the page does not offer filters nothing. */
 function field(title, name, control) {
   control.addEventListener("change", () => {
     filter[name] = ["flip", "p"].includes(name) && control.value !== "" ? Number(control.value) : control.value;
@@ -44,8 +45,12 @@ function field(title, name, control) {
     refilter();
   });
   control.value = filter[name];
+  if (control.value !== String(filter[name])) control.value = filter[name] = "";
+  offered.add(name);
   return el("label", {}, title, " ", control);
 }
+
+const offered = new Set();
 
 const select = (...options) => el("select", {}, ...options.map(([value, text]) => el("option", { value }, text)));
 
@@ -74,6 +79,10 @@ function drawFilters() {
     el("button", { class: "quiet", type: "button", onclick: choosePassing }, "Choose all shown"),
   ].filter(Boolean));
   by("filters").addEventListener("submit", (event) => event.preventDefault());
+  for (const name of ["label", "role", "flip", "p", "copies", "back", "change"]) {
+    if (!offered.has(name)) filter[name] = "";
+    if (filter[name] === "") remember({ [name]: null });
+  }
 }
 
 function refilter() {
@@ -82,7 +91,7 @@ function refilter() {
   if (beside) beside.map.passing = passing;
   const left = passing.reduce((sum, each) => sum + each, 0);
   by("shown-count").textContent = left === points.n ? `${left.toLocaleString("en")}` : `${left.toLocaleString("en")} of ${points.n.toLocaleString("en")} shown`;
-  if (lasso) chosen = (lassoSecond ? beside.map : map).within(lasso);
+  chosen = picked(picks, passing, points, beside?.second);
   redraw();
   drawChosen();
 }
@@ -169,9 +178,9 @@ async function askShares() {
     again = true;
     return;
   }
-  const at = moved().map((each) => `at=${encodeURIComponent(`${each.name}:${thresholds[each.name]}`)}`).join("&");
+  const at = moved().map((each) => `at=${encodeURIComponent(`${each.name}:${thresholds[each.name]}`)}`);
   const asked = thresholds;
-  asking = ask(`${address}/shares?${at}`);
+  asking = ask(`${address}/shares?${[`of=${points.head.of}`, ...at].join("&")}`);
   try {
     told = await asking;
     // What was asked before the threshold moved on has the intervals of another place.
@@ -299,16 +308,28 @@ function settle(draw = false) {
 
 /* --- what was chosen --- */
 
-function choose(rows, { polygon = null, add = false, second = false } = {}) {
-  lasso = polygon && !add ? polygon : null;
-  lassoSecond = second && lasso !== null;
-  chosen = add ? [...new Set([...chosen, ...rows])] : rows;
-  remember({ lasso: lasso ? lasso.map((each) => each.map((value) => Number(value.toPrecision(5))).join(",")).join("~") : null, on: lassoSecond ? "second" : null });
+function choose(now) {
+  picks = now;
+  remember({ chosen: picks.join("|") });
+  chosen = picked(picks, passing, points, beside?.second);
   redraw();
   drawChosen();
 }
 
-const choosePassing = () => choose([...passing.keys()].filter((row) => passing[row]));
+const choosePassing = () => choose(["all"]);
+
+/** A polygon that was drawn on a map, in the values of its axes. */
+function lasso(polygon, add, second = false) {
+  const corners = polygon.map((each) => each.map((value) => Number(value.toPrecision(7))).join(",")).join("~");
+  const columns = axesNow().map((each) => points.columns.indexOf(each)).join(",");
+  choose([...(add ? picks : []), `${corners}@${columns}${second ? ",second" : ""}`]);
+}
+
+/** Choose an anchor, or leave it out again. */
+function pick(row) {
+  const name = String(row);
+  choose(picks.includes(name) ? picks.filter((each) => each !== name) : [...picks, name]);
+}
 
 function drawChosen() {
   const rows = points.worstFirst(chosen, thresholds);
@@ -317,16 +338,32 @@ function drawChosen() {
   grid.show(rows);
 }
 
+/** The tags that the browser keeps; another page may have changed them. */
+function readTags() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(storeName()) ?? "[]");
+    tags.clear();
+    for (const [row, tag] of kept) if (row < points.n) tags.set(row, String(tag));
+  } catch {
+    // What cannot be read is not taken for no tags: those of this page stay.
+  }
+}
+
 function retag(rows, text) {
+  readTags();
   for (const row of rows) {
     if (text.trim()) tags.set(row, text.trim());
     else tags.delete(row);
   }
   try {
-    localStorage.setItem(storeName, JSON.stringify([...tags]));
+    localStorage.setItem(storeName(), JSON.stringify([...tags]));
   } catch {
     by("notices").append(el("p", { class: "warning" }, "The browser keeps no tags here: save the list before you leave."));
   }
+  showTags();
+}
+
+function showTags() {
   grid.retagged();
   by("save-tagged").disabled = !tags.size;
 }
@@ -335,7 +372,7 @@ function drawActions() {
   const name = el("input", { "aria-label": "Tag for all chosen", placeholder: "tag", maxlength: 200 });
   const saved = async (rows) => {
     try {
-      await save(address, rows, tags);
+      await save(address, points.head.of, rows, tags);
     } catch (error) {
       by("notices").replaceChildren(el("p", { class: "warning", role: "alert" }, error.message));
     }
@@ -352,23 +389,17 @@ function drawActions() {
 
 function recall() {
   const query = shown();
+  picks = (query.get("chosen") ?? "").split("|").filter((each) => isPick(each, points.n));
   for (const name of ["label", "role", "copies", "back", "change"]) filter[name] = query.get(name) ?? "";
   for (const name of ["flip", "p"]) filter[name] = query.get(name) ? Number(query.get(name)) : "";
-  filter.groups = new Set((query.get("groups") ?? "").split(",").filter(Boolean).map(Number));
+  filter.groups = new Set((query.get("groups") ?? "").split(",").filter(Boolean).map(Number).filter((code) => points.head.groups.some((each) => each.code === code)));
   thresholds = points.start;
   for (const part of (query.get("at") ?? "").split("|")) {
     const cut = part.lastIndexOf(":");
     const [name, value] = [part.slice(0, cut), Number(part.slice(cut + 1))];
     if (name in thresholds && Number.isFinite(value) && points.head.movable) thresholds = { ...thresholds, [name]: points.snap(name, value) };
   }
-  try {
-    for (const [row, tag] of JSON.parse(localStorage.getItem(storeName) ?? "[]")) tags.set(row, tag);
-  } catch {
-    tags.clear();
-  }
-  const drawn = (query.get("lasso") ?? "").split("~").map((each) => each.split(",").map(Number));
-  lasso = drawn.length > 2 && drawn.flat().every(Number.isFinite) ? drawn : null;
-  lassoSecond = lasso !== null && beside !== null && query.get("on") === "second";
+  readTags();
 }
 
 function drawAxes() {
@@ -378,8 +409,7 @@ function drawAxes() {
     control.append(...points.columns.map((column) => el("option", { value: column }, titled(column))));
     control.value = value;
     control.addEventListener("change", () => {
-      lasso = null;
-      remember({ [name]: control.value, lasso: null, on: null });
+      remember({ [name]: control.value });
       viewMap();
       redraw();
     });
@@ -400,23 +430,23 @@ async function start() {
   recall();
   grid = new Grid(address, by("grid"), by("more"), by("zoom"), {
     group: groupOf, tag: (row) => tags.get(row) ?? "", retag, change: (row) => changeOf(points, row),
+    opened: (row) => remember({ open: row === null ? null : String(row) }), of: points.head.of,
     beside: beside && { address: beside.address, model: beside.told.model },
   });
-  const told = { hover, open: (row) => grid.open(row) };
+  const told = { hover, pick, open: (row) => grid.open(row) };
   map = new DotMap(document.querySelector(".map"), {
-    ...told,
-    lasso: (polygon, add) => choose(map.within(polygon), { polygon, add }),
+    ...told, lasso,
     drag: (name, value) => (value === null ? settle() : setThreshold(name, points.snap(name, value))),
   });
   if (beside) {
     drawSecond(beside, map, {
-      ...told, drag: () => {}, lasso: (polygon, add) => choose(beside.map.within(polygon), { polygon, add, second: true }),
+      ...told, drag: () => {}, lasso: (polygon, add) => lasso(polygon, add, true),
     });
   }
   points.regroup(thresholds);
-  passing = points.passing(filter);
   drawAxes();
   drawFilters();
+  passing = points.passing(filter);
   drawActions();
   drawThresholds();
   drawShares(false);
@@ -432,6 +462,13 @@ async function start() {
     redraw();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  addEventListener("storage", (event) => {
+    if (event.key !== storeName()) return;
+    readTags();
+    showTags();
+  });
+  const open = Number(shown().get("open") || NaN);
+  if (open in points.reported) grid.open(open);
   root.dataset.ready = "yes";
 }
 

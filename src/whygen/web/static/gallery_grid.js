@@ -2,7 +2,7 @@
  * The chosen anchors with their pictures or texts, one of them enlarged, their tags, and the list that is saved of them.
  */
 
-import { ask, el } from "./dom.js";
+import { all, ask, el } from "./dom.js";
 
 const PAGE = 24;
 
@@ -26,7 +26,7 @@ export class Grid {
    * @param {Element} more the button that shows more of them
    * @param {HTMLDialogElement} zoom
    * @param {{group: function(number): Object, tag: function(number): string, retag: function(number[], string),
-   *   change: function(number): string, beside: {address: string, model: string}|null}} told
+   *   change: function(number): string, opened: function(number|null), of: string, beside: {address: string, model: string}|null}} told
    */
   constructor(address, box, more, zoom, told) {
     Object.assign(this, { address, box, more, zoom, told });
@@ -38,6 +38,7 @@ export class Grid {
       if (by && event.target.tagName !== "INPUT") this.#step(by);
     });
     zoom.addEventListener("click", (event) => { if (event.target === zoom) zoom.close(); });
+    zoom.addEventListener("close", () => told.opened(null));
   }
 
   /** Show these rows, in this order. */
@@ -71,7 +72,7 @@ export class Grid {
     const key = (row) => `${row}${near ? "+" : ""}`;
     const unknown = rows.filter((row) => !this.known.has(key(row)));
     if (unknown.length) {
-      const told = await ask(`${this.address}/anchors?rows=${unknown.join(",")}&near=${near}`);
+      const told = await ask(`${this.address}/anchors?rows=${unknown.join(",")}&near=${near}&of=${this.told.of}`);
       if (this.told.beside) await this.#addSecond(told, unknown);
       if (this.known.size > 3000) this.known.clear();
       for (const item of told) this.known.set(key(item.index), item);
@@ -117,6 +118,8 @@ export class Grid {
       return;
     }
     if (this.at !== row) return;
+    this.told.opened(row);
+    const held = this.zoom.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
     const field = el("input", { value: this.told.tag(row), maxlength: 200, "aria-label": "Tag of this anchor", placeholder: "tag", onchange: (event) => this.told.retag([row], event.target.value) });
     this.zoom.replaceChildren(...[
       el("h2", {}, ...this.#named(item)),
@@ -125,20 +128,29 @@ export class Grid {
       el("p", { class: "soft small" }, item.text ? null : "By the report's thresholds: ", item.why),
       item.second ? el("p", { class: "small" }, `To ${this.told.beside.model} it is: ${item.second}; ${this.told.change(row) || "no change beyond noise"}.`) : null,
       el("p", { class: "find" }, el("label", {}, "Tag ", field),
-        this.#button("←", () => this.#step(-1), "The anchor before"), this.#button("→", () => this.#step(1), "The anchor after", true),
+        this.#button("←", () => this.#step(-1), "The anchor before", this.#beside(-1) === null),
+        this.#button("→", () => this.#step(1), "The anchor after", this.#beside(1) === null),
         this.#button("Close", () => this.zoom.close())),
     ].filter(Boolean));
     if (!this.zoom.open) this.zoom.showModal();
+    // What had the focus was drawn anew: without it the next arrow key would go nowhere.
+    const buttons = all("button:enabled", this.zoom);
+    (buttons.find((each) => each.getAttribute("aria-label") === (held ?? "The anchor after")) ?? buttons[0]).focus();
   }
 
-  #button(text, press, label, autofocus = false) {
-    return el("button", { class: "quiet", type: "button", "aria-label": label ?? text, autofocus, onclick: press }, text);
+  #button(text, press, label, disabled = false) {
+    return el("button", { class: "quiet", type: "button", "aria-label": label ?? text, disabled, onclick: press }, text);
+  }
+
+  /** The row before or after the enlarged one among those that are chosen; null: none. */
+  #beside(by) {
+    const at = this.rows.indexOf(this.at);
+    return at < 0 ? null : this.rows[at + by] ?? null;
   }
 
   #step(by) {
-    const at = this.rows.indexOf(this.at);
-    const next = this.rows[at + by];
-    if (at >= 0 && next !== undefined) this.open(next);
+    const next = this.#beside(by);
+    if (next !== null) this.open(next);
   }
 
   /** Tags have changed: draw them anew. */
@@ -152,10 +164,16 @@ export class Grid {
   }
 }
 
-/** Save a list of rows as a file that a spreadsheet reads. */
-export async function save(address, rows, tags) {
+/**
+ * Save a list of rows as a file that a spreadsheet reads.
+ * @param {string} address of the gallery
+ * @param {string} of which anchors the page was opened for
+ * @param {number[]} rows
+ * @param {Map<number, string>} tags
+ */
+export async function save(address, of, rows, tags) {
   const wanted = Object.fromEntries(rows.filter((row) => tags.get(row)).map((row) => [row, tags.get(row)]));
-  const answer = await fetch(`${address}/list`, {
+  const answer = await fetch(`${address}/list?of=${of}`, {
     method: "POST",
     headers: { "Content-Type": "application/json", Accept: "text/csv, application/json" },
     body: JSON.stringify({ rows, tags: wanted }),

@@ -31,7 +31,7 @@ export const short = (value) =>
 export class DotMap {
   /**
    * @param {HTMLElement} figure with a canvas and a drawing over it
-   * @param {{hover: function(number, DotMap), open: function(number), lasso: function(number[][], boolean), drag: function(string, number)}} told
+   * @param {{hover: function(number, DotMap), open: function(number), pick: function(number), lasso: function(number[][], boolean), drag: function(string, number)}} told
    */
   constructor(figure, told) {
     this.figure = figure;
@@ -279,6 +279,10 @@ export class DotMap {
         if (row >= 0) this.told.open(row);
       } else this.told.lasso(thinned(drawn).map(([x, y]) => [this.fromX(x), this.fromY(y)]), event.shiftKey);
     });
+    this.canvas.addEventListener("pointercancel", () => {
+      path = null;
+      this.noose.setAttribute("points", "");
+    });
     this.canvas.addEventListener("pointerleave", () => {
       if (document.activeElement === this.canvas) return;
       this.ring(-1);
@@ -291,11 +295,12 @@ export class DotMap {
     });
   }
 
-  /** Arrow keys go to the nearest anchor in their direction; Enter opens it. */
+  /** Arrow keys go to the nearest anchor in their direction; Enter opens it, Space chooses it. */
   #key(event) {
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (way) this.ring(this.focused < 0 ? this.passing.indexOf(1) : this.#next(way));
     else if (event.key === "Enter" && this.focused >= 0) this.told.open(this.focused);
+    else if (event.key === " " && this.focused >= 0) this.told.pick(this.focused);
     else return;
     event.preventDefault();
     if (way) this.told.hover(this.focused, this);
@@ -315,16 +320,54 @@ export class DotMap {
     }
     return best;
   }
+}
 
-  /** Anchors that the filters leave within a polygon in the values of the axes. */
-  within(polygon) {
-    const spots = polygon.map(([x, y]) => [this.toX(x), this.toY(y)]);
-    const found = [];
-    for (let row = 0; row < this.px.length; row++) {
-      if (this.passing[row] && inside(spots, this.px[row], this.py[row])) found.push(row);
+/**
+ * The anchors that picks choose, of those that the filters leave, whatever the map shows now.
+ * @param {string[]} picks "all", an anchor by its number, or a polygon: its corners as "x,y~x,y~...", then "@", the
+ *   places of the two columns that it was drawn by, and ",second" where it was drawn for the second model
+ * @param {Uint8Array} passing which anchors the filters leave
+ * @param {Points} points
+ * @param {Points} [second]
+ * @returns {number[]}
+ */
+export function picked(picks, passing, points, second) {
+  const rows = new Set();
+  for (const each of picks) {
+    const [corners, drawn] = each.split("@");
+    if (each === "all") for (const row of passing.keys()) rows.add(row);
+    else if (drawn === undefined) rows.add(Number(each));
+    else {
+      const [x, y, which] = drawn.split(",");
+      const from = which ? second : points;
+      const polygon = corners.split("~").map((corner) => corner.split(",").map(Number));
+      const sides = [x, y].map((at) => axis(from, points.columns[at]));
+      if (sides.every(Boolean)) for (const row of within(polygon, ...sides)) rows.add(row);
     }
-    return found;
   }
+  return [...rows].filter((row) => passing[row]);
+}
+
+/** Whether a part of an address is a pick among n anchors. */
+export const isPick = (text, n) => text === "all" || (/^\d+$/.test(text) && Number(text) < n) || /^[-+.,~e\d]+@\d+,\d+(,second)?$/.test(text);
+
+/** The values of a column and the ends of its axis; null where there is none. */
+function axis(points, column) {
+  const values = points?.arrays.get(column);
+  if (!values) return null;
+  const lines = points.head.criteria.filter((each) => column === `value ${each.name}`);
+  return { values, ends: range(values, lines.map((each) => ({ start: each.threshold }))) };
+}
+
+/** Anchors within a polygon in the values of two columns; what lies beyond an axis stands at its edge. */
+function within(polygon, across, up) {
+  const part = (value, [low, high]) => (value - low) / (high - low);
+  const spots = polygon.map(([x, y]) => [part(x, across.ends), part(y, up.ends)]);
+  const found = [];
+  for (let row = 0; row < across.values.length; row++) {
+    if (inside(spots, clip(part(across.values[row], across.ends)), clip(part(up.values[row], up.ends)))) found.push(row);
+  }
+  return found;
 }
 
 /** What has no value stands at the lower edge. */
@@ -348,7 +391,8 @@ function range(values, lines) {
     low = Math.min(low, line.start);
     high = Math.max(high, line.start + 0.2 * (line.start - low));
   }
-  const room = 0.03 * (high - low) || Math.abs(high) * 1e-6 || 0.5;
+  // Values that differ by their rounding alone would have marks nearer to each other than numbers can be.
+  const room = Math.max(0.03 * (high - low), Math.abs(high) * 1e-6) || 0.5;
   return [low - room, high + room];
 }
 
