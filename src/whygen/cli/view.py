@@ -17,7 +17,7 @@ def view(
     folders: Annotated[
         list[Path] | None, typer.Argument(metavar="[DIR]...", help="Folders to look through; this one unless given.")
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes the folder's usual one, or any free one.")] = 0,
     live: Annotated[
         list[str] | None,
         typer.Option(metavar="MODEL", help="A model that the bench may ask.", autocompletion=complete_model),
