@@ -162,6 +162,10 @@ def test_without_scores_nothing_moves_and_that_is_said(found: AnchorExplanation)
     assert "Explain the anchors again" in bare.missing()[0]
     with pytest.raises(MissingError, match="thresholds cannot be moved"):
         bare.shares({"kld": 1.0})
+    kept = bare.shares({})["groups"]  # those of the report need no scores
+    assert {name: each["count"] for name, each in kept.items()} == {
+        name: each.count for name, each in found.groups.items()
+    }
     assert bare.items([0], near=True)[0]["name"].startswith("=cmd()")
     with pytest.raises(MissingError, match=r"arrays\.safetensors"):
         Gallery.of(AnchorExplanation.model_validate(found.to_dict()))

@@ -140,4 +140,3 @@ def test_values_that_differ_by_rounding_alone_have_a_map(
     levels = dict.fromkeys(found.thresholds, 3.0)
     found.model_copy(update={"evidence": flat, "scores": None, "thresholds": levels}).save(tmp_path / "one")
     opened(visit, serve(tmp_path), "?x=value+kld&y=value+sse")
-    visit.said.clear()  # type: ignore[attr-defined] - that thresholds cannot be moved without scores

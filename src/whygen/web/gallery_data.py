@@ -151,13 +151,13 @@ class Gallery:
         """Groups by these thresholds, as numbers and in words, beside the controls.
 
         Raises:
-            MissingError: if the explanation holds no scores.
+            MissingError: if the explanation holds no scores, which other thresholds are read by.
             UsageError: if a threshold cannot be.
         """
         explanation = self.explanation
-        if self.movable is None:
-            raise MissingError(self.missing()[0])
         if thresholds:
+            if self.movable is None:
+                raise MissingError(self.missing()[0])
             moved = self.movable.move(thresholds)
             groups, controls, levels, at = moved.groups, moved.controls, moved.levels, moved.thresholds
         else:
@@ -168,7 +168,7 @@ class Gallery:
         return {
             "thresholds": at,
             "levels": None if levels is None else {name: f"{100 * level:.2g}%" for name, level in levels.items()},
-            "law": "both" if self.movable.has_levels or not thresholds else "anchors",
+            "law": "both" if not thresholds or (self.movable and self.movable.has_levels) else "anchors",
             "groups": {
                 name: {
                     "count": each.count, "part": each.share, "low": each.low, "high": each.high,
