@@ -52,6 +52,26 @@ def test_the_demo_tries_its_folder_before_it_explains(
 
 
 @pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("prompt --model x hi", "--model is no option: it is given by its place, as in `"),
+        ("prompt --prompt hi", "--prompt is no option: it is given by its place"),
+        ("trim --template x", "trim MODEL [TEMPLATE"),
+        ("prompt planted/additive the fox", "(fox). The line is `"),
+        ("prompt planted/additive the fox ran", "A text of several words stands in quotes."),
+        ("anchors demo/digits-vae a.txt", "All else is named by its option, such as --anchors."),
+        ("prompt planted/additive --buget 3", "--budget"),
+    ],
+)
+def test_what_stands_in_the_wrong_place_is_told_the_line(
+    line: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = ends(capsys, *line.split())
+    assert code == 2
+    assert told in err
+
+
+@pytest.mark.parametrize(
     "arguments", [["prompt", "--help"], ["models"], ["prompt", "planted/additive", "a b", "--json"]]
 )
 def test_a_reader_that_leaves_ends_it_quietly(arguments: list[str]) -> None:

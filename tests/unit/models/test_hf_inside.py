@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -198,6 +199,15 @@ def test_one_mask_it_must_be(masked: HfMaskedModel, prompt) -> None:
     (answer,) = masked.answer([Request(prompt=prompt)])
     assert isinstance(answer, Failure)
     assert "Write [MASK] once" in answer.advice
+
+
+def test_a_tokenizer_without_a_mask_is_named(masked: HfMaskedModel) -> None:
+    bare = copy.deepcopy(masked.tokenizer)
+    bare.mask_token = None
+    (answer,) = HfMaskedModel(masked.network, bare, uri="hf/x").answer([Request(prompt="tell a story")])
+    assert isinstance(answer, Failure)
+    assert "no mask token" in answer.message
+    assert "None" not in answer.message + answer.advice
 
 
 def test_it_is_known_by_its_weights(masked: HfMaskedModel) -> None:

@@ -73,6 +73,12 @@ class HfMaskedModel:
     def _read(self, request: Request) -> tuple[list[int], int]:
         """Token ids, as many as the network reads, and the place of the mask among them."""
         prompt = request.prompt
+        if self.tokenizer.mask_token_id is None:
+            raise Refused(
+                f"{self._uri} fills in a masked word, and its tokenizer has no mask token",
+                "Set it (tokenizer.mask_token = '[MASK]') and save it; a model that writes answers is what "
+                "explanations need.",
+            )
         if not isinstance(prompt, str) or prompt.count(self.mask) != 1 or request.settings.extra:
             raise Refused(
                 f"{self._uri} fills in one {self.mask} in a text, and was given none, several, or further settings",
