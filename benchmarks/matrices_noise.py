@@ -23,7 +23,7 @@ DRIVEN = 3
 """Sentences with a unit that drives them: the first three units."""
 CHANCES = (0.3, 0.8)
 """Of a sentence without its unit and with it, where answers are 0/1 by chance."""
-CELLS = ((4, 32, 60), (5, 64, 60), (10, 64, 30), (10, 200, 12))
+CELLS = ((4, 32, 60), (5, 64, 60), (10, 64, 60), (10, 200, 60))
 """Units, calls and runs."""
 SEED = 67
 

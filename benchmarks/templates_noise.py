@@ -20,7 +20,7 @@ from whygen.types import Chat, Limits, Message, Output, Request, Settings
 INPUTS = 8
 EACH = {4: 30, 10: 64}
 """Calls an input."""
-RUNS = {4: 100, 10: 12}
+RUNS = {4: 100, 10: 60}
 SHARE = 0.7
 """Of inputs in which the second sentence is not looked at."""
 SEED = 37
