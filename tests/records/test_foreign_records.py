@@ -224,12 +224,22 @@ def test_tools_that_the_responses_protocol_has_itself_keep_what_they_gave_back(t
         {"type": "mcp_call", "id": "2", "name": "weather", "arguments": "{}", "output": "rain"},
         {"type": "web_search_call", "id": "3", "action": {"query": "q"}},
         {"type": "mcp_call", "id": "4", "name": "clock", "arguments": "{}", "error": {"message": "down"}},
+        {
+            "type": "file_search_call",
+            "id": "5",
+            "queries": ["q"],
+            "results": [
+                {"file_id": "f", "filename": "a.txt", "text": "Ann"},
+                {"file_id": "g", "filename": "b.txt", "text": "Bob"},
+            ],
+        },
     ]
     call = read(tmp_path, {"model": "gpt-5", "input": items})
     assert told(call) == [
         ("user", "Qué?"), ("assistant", "shell"), ("tool", "files\noh"), ("assistant", "weather"), ("tool", "rain"),
-        ("assistant", "clock"), ("tool", "down"),
+        ("assistant", "clock"), ("tool", "down"), ("assistant", "file_search"), ("tool", "Ann\nBob"),
     ]  # fmt: skip
+    assert call.chat.messages[-1].parts == ("Ann", "Bob")
     assert {"own-tool", "lost-part"} <= dict(call.notices).keys()
 
 

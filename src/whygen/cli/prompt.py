@@ -24,6 +24,7 @@ from whygen.prompt.forecast import Forecast
 from whygen.prompt.inputs import as_template
 from whygen.prompt.options import TEXT
 from whygen.prompt.units import Input
+from whygen.safe import visible
 from whygen.types import Chat, Settings, Template
 
 CHOICES = Offers(PromptArguments, TEXT)
@@ -126,6 +127,8 @@ def show_forecast(forecast: Forecast, *, as_json: bool) -> None:
 def tell_forecast(forecast: Forecast, *, calls: str) -> None:
     """Print a forecast for a person; ``calls`` says how many there will be."""
     tokens = "unknown" if forecast.tokens_in is None else f"{forecast.tokens_in:,}"
+    for line in forecast.about:
+        common.tell(visible(line))
     common.tell(f"{forecast.units} units, {calls}")
     cost = "unknown" if forecast.cost_at_most is None else f"at most ${forecast.cost_at_most:,.4f}"
     if forecast.cost_if_kept is not None:

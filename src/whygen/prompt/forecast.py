@@ -26,7 +26,7 @@ from whygen.prompt.options import Over, PromptOptions, check_hierarchy, check_ro
 from whygen.prompt.question import Question, check, check_cut, prepare
 from whygen.prompt.session import Session, SessionOptions, foresight
 from whygen.prompt.units import Input, Sent, UnitsOver
-from whygen.prompt.why.door import call_question, no_inputs
+from whygen.prompt.why.door import call_question, no_inputs, said_of
 from whygen.records import Call
 from whygen.types import Chat, Edit, Request, Settings, Source
 
@@ -49,6 +49,7 @@ class Forecast:
         proxy_calls: calls of the proxy at most, besides; it has a price of its own.
         promise: what the run's bound on tokens or money can and cannot promise; empty where there is none, or it holds
             in any case.
+        about: of a recorded call, what would be explained, of which parts, and what of the record is not sent.
     """
 
     units: int
@@ -60,6 +61,7 @@ class Forecast:
     proxy_calls: int = 0
     promise: str = ""
     cost_if_kept: float | None = None
+    about: tuple[str, ...] = ()
 
 
 @takes(ForecastArguments, "prompt")
@@ -95,10 +97,11 @@ def forecast(
                 encoder=encoder, settings=settings, seed=seed, cache=None, options=options, progress=None, run=run
             ),
         )
-        return forecast(
+        counted = forecast(
             call.model, prompt.chat, preset=call.chosen, encoder=encoder, settings=call.how["settings"], seed=seed,
             options=call.how["options"], run=run,
         )  # fmt: skip
+        return replace(counted, about=said_of(call))
     if inputs is not None:
         chosen, cut = cut_over(prompt, inputs, over, preset, choices, run=run)
         session = foresight(model, encoder=encoder, settings=settings, seed=seed, options=options, run=run)

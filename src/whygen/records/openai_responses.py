@@ -120,6 +120,9 @@ def _told(output: Field) -> Field:
         return Field([{**output.object(), "type": "input_image"}], output.place, output.source)
     if output.is_list:
         rows = [each for each in output if each.is_object]
+        if rows and all(each["text"].is_text and each.first("file_id", "filename").there for each in rows):
+            found = [{"type": "input_text", "text": each["text"].value} for each in rows]  # each passage is a part
+            return Field(found if len(found) > 1 else rows[0]["text"].value, output.place, output.source)
         texts = [each.first("text", "stdout", "logs").name_of_data() for each in rows]
         errors = [each["stderr"].name_of_data() for each in rows]
         said = "\n".join(text for pair in zip(texts, errors, strict=True) for text in pair if text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, cast
 
@@ -22,7 +22,7 @@ from whygen.records.makers import NO_MODEL
 from whygen.results.prompt import PromptExplanation
 from whygen.results.why import CallRecord
 from whygen.safe import read_json
-from whygen.types import Chat, Failure, Output, Request
+from whygen.types import Chat, Failure, Output, Request, Tool
 
 PROOF = 8
 """Calls of the budget that are its proof: the accused parts sent alone, where it is open whether the request's own are
@@ -100,12 +100,18 @@ def _with_proof(chosen: PromptOptions, choices: Mapping[str, Any]) -> PromptOpti
 def _with_tools(chosen: PromptOptions, chat: Chat, answer: Output | None) -> tuple[PromptOptions, Notices]:
     """Always send the definition of a tool that is called: without it nobody could call it, whatever made them."""
     made = {call.name for call in answer.calls} if answer is not None else set[str]()
-    called = list(dict.fromkeys(tool.name for tool in chat.tools if tool.name in made))
+    lacking = bool(made - {tool.name for tool in chat.tools})
+    called = list(dict.fromkeys(tool.name for tool in chat.tools if tool.name in made or (lacking and _gives(tool))))
     pins = [f"part:tool definition {name}" for name in called]
     if not pins or (chosen.units != "part" and not chosen.within):
         return chosen, ()
     text = f"The definition of {', '.join(called)} is always sent: without it there is no call to explain."
     return replace(chosen, pin=tuple(dict.fromkeys((*chosen.pin, *pins)))), (("tool-always-sent", text),)
+
+
+def _gives(tool: Tool) -> bool:
+    """Whether a definition brings tools whose names are their own: a server's (MCP), or one of the protocol itself."""
+    return tool.extra.get("type", "function") not in {"function", "custom"}
 
 
 def _cut(
@@ -127,6 +133,32 @@ def _cut(
             text = f"Only the {name} can be left out, so it is cut into {kind}s; --units and --within cut it otherwise."
             return finer, (*told, ("lone-part", text))
     return chosen, told
+
+
+def said_of(question: CallQuestion) -> tuple[str, ...]:
+    """What would be explained, of which parts, and what of the record is not sent as it was: lines for people."""
+    aim, chosen = question.aim, question.chosen
+    if aim is not None:
+        said = [f"Explains {aim.reason} (target {aim.target})."]
+    elif question.call.answer is None and chosen.target == "auto":
+        said = ["The record holds no answer: the model is asked for one first, and that is explained."]
+    else:
+        said = [f"Explains target {chosen.target}."]
+    units = None if chosen.hierarchy is not None else check_cut(question.call.chat, chosen)
+    if units is not None:
+        names, suspects = named_parts(units, chosen.suspect or ())
+        accused = [name for name, is_one in zip(names, suspects, strict=True) if is_one]
+        others = [name for name, is_one in zip(names, suspects, strict=True) if not is_one]
+        said += [f"{title}: {_listed(each)}." for title, each in (("Suspects", accused), ("Parts", others)) if each]
+    return (*said, *(text for _, text in question.notices))
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = "; ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown}; and {len(names) - _SHOWN} more"
+
+
+_SHOWN: Final = 12
 
 
 def explain_call(

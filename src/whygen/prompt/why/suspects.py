@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.units import ChatUnits, Units
 from whygen.prompt.units.pieces import is_called
-from whygen.results.prompt import Section
+from whygen.results.prompt import PART_KINDS, Section
 from whygen.texts import Span
 
 OUTSIDE = frozenset({"result", "document", "memory"})
@@ -29,7 +30,8 @@ def named_parts(units: Units, suspect: Sequence[str] = ()) -> tuple[list[str], l
     names = _distinct(told, units)
     found = [section is not None and section.kind in OUTSIDE for section in told]
     for name in suspect:
-        called = [place for place, each in enumerate(names) if is_called(each, name)]
+        asked = _RESULT.sub(r"\1", name.strip())
+        called = [place for place, each in enumerate(names) if is_called(each, asked)]
         if not called:
             raise UnknownNameError("part", name, names)
         for place in called:
@@ -49,36 +51,37 @@ def check_suspects(units: Units, suspect: Sequence[str]) -> None:
 
 
 def _around(sections: Sequence[Section], span: Span) -> Section | None:
-    """The smallest section that holds a unit; a message that a tool gave back is a result."""
+    """The smallest section that holds a unit, a part before its message; what a tool gave back is a result.
+
+    A whole message is called by its role and its place among all of that role, whether the others are units or not.
+    """
     holding = [each for each in sections if each.start <= span[0] and span[1] <= each.end]
     if not holding:
         return None
-    found = min(holding, key=lambda each: each.end - each.start)
-    from_tool = found.kind == "message" and found.name.partition(" ")[0] == "tool"
-    return found.model_copy(update={"kind": "result"}) if from_tool else found
-
-
-def _distinct(told: Sequence[Section | None], units: Units) -> list[str]:
-    """Names that tell units apart: messages of a role are counted, pieces of one part quoted."""
-    shared = Counter((each.start, each.end) for each in told if each is not None)
-    often = Counter(each.name for each in told if each is not None)
-    places: dict[str, dict[Span, int]] = {}
-    made: list[str] = []
-    for section, text in zip(told, units.texts, strict=True):
-        if section is None or not section.name:
-            made.append(f"“{_short(text)}”")
-            continue
-        span, name = (section.start, section.end), section.name
-        role = _ROLES.get(name.partition(" (")[0])
-        if role is not None:
-            seen = places.setdefault(role, {})
-            name = f"{role} {seen.setdefault(span, len(seen) + 1)}"
-        is_piece = shared[span] > 1 if role is not None else often[name] > 1
-        made.append(f"{name}, “{_short(text)}”" if is_piece else name)
-    return made
+    found = min(holding, key=lambda each: (each.end - each.start, each.kind not in PART_KINDS))
+    if found.kind != "message":
+        return found.model_copy(update={"name": _RESULT.sub(r"\1", found.name)})
+    role = found.name.partition(" ")[0]
+    if role not in _ROLES:
+        return found
+    place = [each for each in sections if each.kind == "message" and each.name.partition(" ")[0] == role].index(found)
+    kind = "result" if role == "tool" else found.kind
+    return found.model_copy(update={"kind": kind, "name": f"{_ROLES[role]} {place + 1}"})
 
 
 _ROLES = {"tool": "tool result", "user": "user message", "assistant": "assistant message"}
+_RESULT = re.compile(r"^(tool result \d+) \(.*\)$")
+"""A whole result is called by its number alone; its parts say which tool gave it."""
+
+
+def _distinct(told: Sequence[Section | None], units: Units) -> list[str]:
+    """Names that tell units apart: pieces of one part are quoted."""
+    often = Counter(each.name for each in told if each is not None)
+    return [
+        f"“{_short(text)}”" if section is None or not section.name else
+        f"{section.name}, “{_short(text)}”" if often[section.name] > 1 else section.name
+        for section, text in zip(told, units.texts, strict=True)
+    ]  # fmt: skip
 
 
 def _short(text: str) -> str:
