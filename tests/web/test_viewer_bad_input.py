@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -43,6 +44,38 @@ def test_figures_are_shown_where_the_answers_cannot_be_read(
     assert "drove this output" in body.decode()
     assert "The figures are shown without the answers." in body.decode()
     assert viewer.ask(only(tmp_path) + "/sentences")[0] in (400, 422)
+    status, _, saved = viewer.ask(only(tmp_path) + "/report.html")
+    assert status == 200
+    assert "drove this output" in saved.decode()
+
+
+def test_a_page_whose_explanation_was_replaced_is_told_to_load_anew(
+    serve: Callable[..., Viewer], tmp_path: Path
+) -> None:
+    prompt_explanation(pairs=8).save(tmp_path / "one")
+    viewer, here = serve(tmp_path), only(tmp_path)
+    (of,) = re.findall(r'data-of="(\w+)"', viewer.ask(here)[2].decode())
+    parts = (f"{here}/units/1?&of={of}", f"{here}/sentences?&of={of}")
+    assert viewer.ask(parts[0])[0] == 200
+    prompt_explanation(pairs=8, seed=8).save(tmp_path / "one")
+    for part in parts:
+        status, _, told = viewer.ask(part)
+        assert status == 400
+        assert "Load the page anew" in told.decode()
+    (of,) = re.findall(r'data-of="(\w+)"', viewer.ask(here)[2].decode())
+    assert viewer.ask(f"{here}/units/1?&of={of}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "saved"),
+    [("狐 ไทย", "filename*=UTF-8''%E7%8B%90-%E0%B9%84%E0%B8%97%E0%B8%A2.html"), ("\u202egpj", 'filename="gpj.html"')],
+)
+def test_a_saved_page_has_the_name_of_its_folder_in_any_script(
+    serve: Callable[..., Viewer], tmp_path: Path, name: str, saved: str
+) -> None:
+    prompt_explanation(pairs=8).save(tmp_path / name)
+    told = serve(tmp_path).ask(only(tmp_path) + "/report.html")[1]["content-disposition"]
+    assert told.endswith(saved)
 
 
 def test_answers_that_would_fill_the_memory_are_not_read(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -63,12 +63,12 @@ def router(state: State) -> APIRouter:
     def report(known_as: str, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
         reading, place = ReadAs(target or None, estimand or None), state.place(known_as)
         if place.name == DOCUMENT:
-            summary = summarise(state.read(known_as, reading) if reading else state.explanation(known_as))
+            # Damaged answers keep nobody from saving what the page shows.
+            summary = summarise(state.read(known_as, reading) if reading else _read(state, known_as, reading)[0])
         else:
             summary = summary_of(place, state.place)
         file = HTMLResponse(html(summary).encode("utf-8", "replace"))
-        name = re.sub(r"[^A-Za-z0-9.-]+", "-", place.folder.name).strip(".-") or "report"  # what every system takes
-        file.headers["Content-Disposition"] = f'attachment; filename="{name[:80]}.html"'
+        file.headers["Content-Disposition"] = _saved_as(place.folder.name)
         return file
 
     @room.get("/evaluation")
@@ -79,15 +79,25 @@ def router(state: State) -> APIRouter:
         return page("inside.html.j2", **summary, report="evaluated.html.j2", links=links, path=place.shown)
 
     @room.get("/units/{number}")
-    def unit(known_as: str, number: int, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
+    def unit(known_as: str, number: int, target: str = "", estimand: str = "", of: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
+        state.require(known_as, of)
         found = state.read(known_as, ReadAs(target or None, estimand or None))
         return JSONResponse(beside(found, number))
 
     @room.get("/sentences")
-    def of_sentences(known_as: str, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
+    def of_sentences(known_as: str, target: str = "", estimand: str = "", of: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
+        state.require(known_as, of)
         return JSONResponse(_sentences(state, known_as, target or None, estimand or None))
 
     return room
+
+
+def _saved_as(folder: str) -> str:
+    """A file named by its folder: letters of any script, and for browsers that know none but Latin ones, those."""
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "-", folder).strip(".-") or "report"  # what every system takes
+    told = re.sub(r"[^\w.-]+", "-", folder.encode("utf-8", "replace").decode()).strip(".-") or "report"
+    other = f"; filename*=UTF-8''{quote(told[:60])}.html" if told != plain else ""
+    return f'attachment; filename="{plain[:80]}.html"{other}'
 
 
 def _document(state: State, place: Shelved) -> bytes:

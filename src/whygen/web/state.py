@@ -76,6 +76,11 @@ class Shelved:
             raise MissingError(f"The explanation in {self.shown!r} cannot be read ({error.strerror}).") from None
         return found.st_mtime_ns, found.st_size, found.st_ino, *(_time(self.folder / name) for name in _BESIDE)
 
+    @property
+    def mark(self) -> str:
+        """Tells what lies here now from what may be saved here later; in the address of what a page asks for."""
+        return hashlib.sha256(repr(self.stamp()[:3]).encode()).hexdigest()[:12]
+
 
 def _time(file: Path) -> int:
     with suppress(OSError):
@@ -154,6 +159,20 @@ class State:
                 "viewer was started on other folders."
             )
         return found
+
+    def require(self, known_as: str, mark: str) -> None:
+        """Refuse to answer a page that shows something else than what lies there now.
+
+        Args:
+            known_as: the id of the explanation.
+            mark: `Shelved.mark` as it was when the page was drawn; any, where it is empty.
+
+        Raises:
+            MissingError: if there is none.
+            UsageError: if another one was saved there since.
+        """
+        if mark not in ("", self.place(known_as).mark):
+            raise UsageError("Another explanation was saved here since this page was opened. Load the page anew.")
 
     def explanation(self, known_as: str) -> Explanation:
         """The explanation with that id, with its evidence; read again when its file has changed.
