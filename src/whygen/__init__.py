@@ -103,6 +103,10 @@ def __getattr__(name: str) -> Any:
 def _alike(name: str) -> list[str]:
     import difflib  # only where a name is wrong: ``import whygen`` is to be light
 
+    from whygen import errors
+
+    if hasattr(errors, name):
+        return [f"whygen.errors.{name}"]
     return difflib.get_close_matches(name, __all__, cutoff=0.65)
 
 

@@ -554,6 +554,8 @@ class Kernels:
             UsageError,
             "columns job.*get_dummies",
         ),
+        (lambda n, rng: ["CCO", "C=O"] * (n // 2), UsageError, r"turned into vectors.*as hf/PATH or openai/NAME"),
+        (lambda n, rng: rng.random((n, 8)) * 1j, UsageError, "complex128.*real and imaginary parts side by side"),
         (lambda n, rng: None, UsageError, "gave what is a NoneType"),
         (Network(), UsageError, "no latents were found"),
         (PixelCnn(), UsageError, r"autoregressive model.*log_prob\(samples\)"),

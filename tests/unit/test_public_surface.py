@@ -30,6 +30,7 @@ def test_all_names_are_there_and_nothing_else_is_public() -> None:
         ("explain_promt", "explain_prompt"),
         ("Explanation", "PromptExplanation"),
         ("Load", "load"),
+        ("WhygenError", "whygen.errors.WhygenError"),
     ],
 )
 def test_a_name_that_is_not_there_is_told_the_nearest(wrong: str, right: str) -> None:

@@ -134,7 +134,13 @@ def _way_out(result: Any) -> str:
         )
     first = _first(result)
     if isinstance(first, str):
-        return " If they are addresses of pictures, fetch and open them in the function, and return arrays or pictures."
+        return (
+            " If they are addresses of pictures, fetch and open them in the function, and return arrays or pictures. "
+            "Texts that a model made are turned into vectors (a sentence encoder), the anchors and the reference "
+            "alike; a language model itself is given as hf/PATH or openai/NAME, with texts as anchors."
+        )
+    if _is_array(first) and numbers_of(first).dtype.kind == "c":
+        return " Give real and imaginary parts side by side, of samples, anchors and reference alike."
     return ""
 
 
