@@ -82,6 +82,12 @@ __all__ = [
 ]  # fmt: skip
 
 Answer: TypeAlias = Callable[[Floats], Floats]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 """One draw of masks whose clean effects are ``(m,)``."""
 
 

@@ -38,6 +38,10 @@ def test_a_name_that_is_not_there_is_told_the_nearest(wrong: str, right: str) ->
         getattr(whygen, wrong)
 
 
+def test_the_laboratory_lists_its_own_names_alone() -> None:
+    assert dir(whygen.lab) == sorted(whygen.lab.__all__)
+
+
 def test_public_names_have_docstrings_and_keyword_only_options() -> None:
     for name in whygen.__all__:
         member = getattr(whygen, name)
