@@ -44,16 +44,27 @@ class UsageError(WhygenError, ValueError):
     exit_code = 2
 
 
+def nearest(given: str, known: Iterable[str]) -> str | None:
+    """The known name that one looks most like, in capitals or not; None where none is near."""
+    plain = {name.casefold(): name for name in known}
+    found = difflib.get_close_matches(given.casefold(), plain, n=1, cutoff=0.65)
+    return plain[found[0]] if found else None
+
+
+def meant(given: object, known: Iterable[str]) -> str:
+    """The question whether the nearest name was meant, for the end of a sentence; empty where none is near."""
+    near = nearest(given, known) if isinstance(given, str) else None
+    return "" if near is None else f" Did you mean {near!r}?"
+
+
 class UnknownNameError(UsageError):
     """A name that nobody registered; the message lists the nearest known ones."""
 
     def __init__(self, what: str, given: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(given, names, n=1, cutoff=0.65)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        super().__init__(f"Unknown {what} {given!r}.{hint} Known: {', '.join(names)}.")
+        super().__init__(f"Unknown {what} {given!r}.{meant(given, names)} Known: {', '.join(names)}.")
         self.given = given
-        self.nearest = near[0] if near else None
+        self.nearest = nearest(given, names)
 
 
 class BudgetError(UsageError):

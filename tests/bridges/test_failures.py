@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from whygen.bridges.eval_samples import of_group, read_samples
 from whygen.bridges.failures import Failures, explain_failures, forecast_failures, pooled, question_of
 from whygen.bridges.promptfoo_asserts import NotComputableError, passes
+from whygen.calls import Interrupted
 from whygen.cli.app import app
 from whygen.errors import DataError
 from whygen.records import Call
@@ -133,6 +134,44 @@ def _source() -> str:
 
 
 ANSWER = 'The sky is Blue. {"a": [1, 2]}'
+
+
+class Interrupting:
+    """The painter, whom a person interrupts at a call."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __call__(self, chat: Any) -> str:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return painter(chat)
+
+
+def test_an_interrupt_keeps_what_was_found_of_the_samples_that_were_done(log: Path) -> None:
+    question = question_of(of_group(read_samples(log), None), most=12)
+    one = explain_failures(painter, replace(question, ready=question.ready[:1]), budget=24, cache=None).calls
+    with pytest.raises(Interrupted) as stop:
+        explain_failures(Interrupting(2 * one + one // 2), question, budget=24, cache=None)
+    found = stop.value.explanation
+    assert isinstance(found, Failures)
+    assert (len(found.samples), found.ended) == (2, "interrupt")
+    assert found.skipped["the run was interrupted"] == len(question.ready) - 2
+    with pytest.raises(KeyboardInterrupt) as nothing:
+        explain_failures(Interrupting(2), question, budget=24, cache=None)
+    assert not isinstance(getattr(nothing.value, "explanation", None), Failures)
+
+
+def test_the_command_shows_what_was_found_before_it_was_interrupted(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.bridges.test_failures.interrupting", Interrupting(45), raising=False)
+    line = ["failures", str(log), "--model", "py/tests.bridges.test_failures:interrupting", "--no-cache"]
+    ran = CliRunner().invoke(app, [*line, "--budget", "24", "-o", str(tmp_path / "out")])
+    assert ran.exit_code == 130
+    assert "the run was interrupted" in ran.output
+    assert json.loads((tmp_path / "out" / "failures.json").read_text())["ended"] == "interrupt"
 
 
 @pytest.mark.parametrize(

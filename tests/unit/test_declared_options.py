@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+import numpy as np
 import pytest
 import typer
 from typer.core import TyperOption
@@ -18,6 +19,7 @@ import whygen
 from whygen._arguments import Option, declared, documented, names_of, read_by, typed
 from whygen.anchors.options import CONTROLS, PRESETS, AnchorArguments, AnchorOptions
 from whygen.cli import common
+from whygen.cli.app import app
 from whygen.cli.commands import OneCommand
 from whygen.cli.options import PANELS, Given, Offers, chosen, made, with_options
 from whygen.cli.read import OF_ANCHORS
@@ -212,3 +214,39 @@ def test_reading_again_takes_what_is_declared_for_it() -> None:
     assert taken == set(read_by(PromptOptions, READ))
     of_anchors = set(inspect.signature(whygen.AnchorExplanation.read).parameters) - {"self", "trained"}
     assert of_anchors == {each.name for each in OF_ANCHORS.options()}
+
+
+class _Halves:
+    """A generator of six numbers that are said twice or thrice."""
+
+    def encode(self, samples: Any) -> Any:
+        return samples[:, :2], samples[:, :2] * 0.0
+
+    def decode(self, latents: Any) -> Any:
+        return np.repeat(latents, 3, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "nearest"),
+    [
+        ("calibration", "conformall", "conformal"), ("space", "pixel", "pixels"), ("level", "joined", "joint"),
+        ("multiplicity", "benjamini-hochburg", "benjamini-hochberg"), ("condition", "label", "labels"),
+        ("criteria", "kdl,sse", "kld"), ("select", "k-dispersal:8", "k-dispersion"), ("metrics", "fdi", "fid"),
+        ("select", "k-dispersion:8,solver=exakt", "exact"), ("select", "k-medoids:3,metric=euclidian", "euclidean"),
+        ("controls", "foils,generatd", "generated"), ("reference_role", "heldout", "held-out"),
+        ("roles", "traning", "training"), ("preset", "pxgenn", "pxgen"), ("encoder", "patch", "patches"),
+        ("layout", "nhwc", "NHWC"), ("layout", "NWHC", "NHWC"), ("mode", "rgb", "RGB"), ("scale", "logvars", "logvar"),
+    ],
+)  # fmt: skip
+def test_a_misspelled_value_of_anchors_is_told_the_nearest_before_anything_is_asked(
+    name: str, given: str, nearest: str
+) -> None:
+    samples = np.linspace(0.0, 1.0, 60, dtype=np.float32).reshape(10, 6)
+    with pytest.raises(UsageError, match=rf"Did you mean '{nearest}'\?"):
+        whygen.explain_anchors(_Halves(), samples, cache=None, **{name: given})
+
+
+def test_a_misspelled_role_at_the_command_line_is_no_file() -> None:
+    ran = CliRunner().invoke(app, ["anchors", "py/x:y", "--anchors", "a.npy", "--role", "traning"])
+    assert isinstance(ran.exception, UsageError)
+    assert "did you mean 'training'?" in str(ran.exception)

@@ -36,7 +36,7 @@ from whygen.anchors.files import (
 from whygen.anchors.held import Gathered, classes, gather, left
 from whygen.anchors.items import ADDRESSES, IMAGE_COLUMNS, as_array, named, same_kind
 from whygen.anchors.samples import Raw
-from whygen.errors import DataError, MissingError, UsageError
+from whygen.errors import DataError, MissingError, UsageError, meant
 from whygen.files import is_there
 from whygen.models.latent import Layout
 from whygen.results.prompt import Warned
@@ -176,7 +176,8 @@ def _given_labels(labels: Any) -> Any:
 
 def _require_size_and_mode(size: tuple[int, int] | None, mode: str | None) -> None:
     if mode is not None and mode not in MODES:
-        raise UsageError(f"mode is {mode!r}; give one of {', '.join(MODES)}, or None for that of most pictures.")
+        asked = meant(mode, MODES)
+        raise UsageError(f"mode is {mode!r}; give one of {', '.join(MODES)}, or None for that of most pictures.{asked}")
     if size is not None and (len(size) != 2 or min(size) < 1 or math.prod(size) > MAX_SIDE**2):
         raise UsageError(f"size is {size}; give (height, width) in pixels, such as (28, 28), {MAX_SIDE} at most.")
 

@@ -15,7 +15,7 @@ from whygen.anchors.options import AnchorOptions, Selecting, parse_select
 from whygen.anchors.samples import Prepared
 from whygen.anchors.selection import SELECTIONS, Selection
 from whygen.anchors.selection.bulk import require_faster_pam
-from whygen.anchors.selection.points import distance_blocks, pairwise
+from whygen.anchors.selection.points import METRICS, distance_blocks, pairwise
 from whygen.anchors.selection.spread import EXACT_LIMIT
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import UNBOUNDED, Layout
@@ -151,6 +151,9 @@ def _try_options(plan: AnchorOptions, selecting: Selecting) -> None:
     solver = options.get("solver", SOLVERS[0])
     if selecting.name != "k-medoids" and solver not in SOLVERS:
         raise UnknownNameError(f"solver of {selecting.name}", str(solver), SOLVERS)
+    metric = options.get("metric", METRICS[0])
+    if metric not in METRICS:
+        raise UnknownNameError(f"metric of {selecting.name}", str(metric), METRICS)
     points = np.arange(2.0 * TRIED, dtype=np.float32).reshape(TRIED, 2)
     try:
         _select(plan, replace(selecting, options=options), points, first=0, rng=generator(0, "trial"))

@@ -18,7 +18,7 @@ import numpy as np
 import whygen
 from whygen._arguments import typed
 from whygen.bridges.eval_samples import HALF, EvalSample, Score, reproduced
-from whygen.calls import DEFAULT_STORE, Progress, RunOptions
+from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RunOptions
 from whygen.errors import BudgetError, DataError, UsageError, WhygenError
 from whygen.models import ModelOptions
 from whygen.prompt.forecast import Forecast, summed
@@ -65,6 +65,7 @@ class Failures(Record):
         samples: names of those that were explained.
         failed_again: so many of them failed once more, asked with the whole prompt.
         skipped: why others were not explained, each with how many.
+        ended: why the run ended before all samples were explained, such as ``interrupt``; None where they were.
         instructions: in their order.
         calls: that were asked for.
     """
@@ -76,6 +77,7 @@ class Failures(Record):
     skipped: dict[str, int]
     instructions: tuple[InstructionEffect, ...]
     calls: int
+    ended: str | None = None
 
     @property
     def headline(self) -> str:
@@ -250,19 +252,30 @@ def explain_failures(
 
     Raises:
         WhygenError: as `whygen.explain_prompt`.
+        Interrupted: with what was found of the samples that were done, if a person ended the run.
     """
     rows, names, again, asked, uri = list[list[float]](), list[str](), 0, 0, ""
-    skipped = Counter(question.skipped)
+    skipped, ended = Counter(question.skipped), None
+    stopped: KeyboardInterrupt | None = None
     for number, one in enumerate(question.ready):
-        found = whygen.explain_prompt(
-            model, one.call, budget=budget, cache=cache, progress=progress, options=options, run=run,
-            **_of(one, number),
-        )  # fmt: skip
+        try:
+            found = whygen.explain_prompt(
+                model, one.call, budget=budget, cache=cache, progress=progress, options=options, run=run,
+                **_of(one, number),
+            )  # fmt: skip
+        except KeyboardInterrupt as stop:
+            if not rows:
+                raise
+            skipped["the run was interrupted"] += len(question.ready) - number
+            stopped, ended = stop, "interrupt"
+            asked += stop.explanation.calls.asked if isinstance(stop, Interrupted) else 0
+            break
         asked, uri = asked + found.calls.asked, found.model
         if found.ended is not None and not rows and number + 1 == len(question.ready):
             raise WhygenError(found.warnings[0].text)
         if found.ended is not None:
             skipped[f"the run ended early ({found.ended})"] += 1
+            ended = found.ended
             continue
         each(one.sample.name, found)
         by_text = dict.fromkeys(question.instructions, 0.0)
@@ -273,10 +286,13 @@ def explain_failures(
         again += one.score(Output(text=found.reference.text)) < HALF
     if not rows:
         raise BudgetError("No sample was explained before the budget was spent. Give a larger one.", smallest=budget)
-    return Failures(
+    told = Failures(
         model=uri, group=question.group, samples=tuple(names), failed_again=again, skipped=dict(skipped),
-        instructions=pooled(question.instructions, np.array(rows)), calls=asked,
+        instructions=pooled(question.instructions, np.array(rows)), calls=asked, ended=ended,
     )  # fmt: skip
+    if stopped is not None:
+        raise Interrupted(told) from stopped
+    return told
 
 
 def _of(one: _Ready, number: int) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from whygen.calls import RunOptions
 from whygen.cli import common
 from whygen.cli.names import complete_model
 from whygen.cli.options import Given, Offers, chosen, made, option, with_options
-from whygen.errors import UsageError
+from whygen.errors import UsageError, nearest
 from whygen.models import ModelOptions
 from whygen.plugins import NamedFunction, imported, source_of
 from whygen.results.anchors_memorised import ROLES
@@ -75,7 +75,15 @@ def _range(text: str) -> tuple[float, float]:
 
 def _roles(text: str) -> str | list[str]:
     """One role for all, or a file with one a line."""
-    return text if text in ROLES else _lines(Path(text))
+    if text in ROLES:
+        return text
+    path = Path(text)
+    if not path.exists() and (near := nearest(text, ROLES)) is not None:
+        raise UsageError(
+            f"--role {text!r}: did you mean {near!r}? Give {', '.join(ROLES)}, or a file with one a line; there is no "
+            "file of that name."
+        )
+    return _lines(path)
 
 
 def _by_role(anchors: list[str]) -> object:

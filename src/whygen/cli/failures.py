@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.table import Table
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from whygen.bridges.eval_samples import of_group, read_samples
 from whygen.bridges.failures import Failures, explain_failures, forecast_failures, question_of, warned
-from whygen.calls import Budget, Rates, RunOptions, SharedBudget
+from whygen.calls import Budget, Interrupted, Rates, RunOptions, SharedBudget
 from whygen.cli import common
 from whygen.cli.names import complete_model
 from whygen.cli.options import Given, Offers, made, option, with_options
@@ -71,17 +71,23 @@ def failures(
     spending = SharedBudget(made(Budget, given))
     common.try_store(how.store)
     with common.made_folder(how.out):
-        found = explain_failures(
-            model, asked, budget=budget, each=_kept(how.out), cache=how.store, options=options,
-            progress=how.progress(),
-            run=made(RunOptions, given, spending=spending, rates=made(Rates, given)),
-        )  # fmt: skip
+        try:
+            found = explain_failures(
+                model, asked, budget=budget, each=_kept(how.out), cache=how.store, options=options,
+                progress=how.progress(),
+                run=made(RunOptions, given, spending=spending, rates=made(Rates, given)),
+            )  # fmt: skip
+        except Interrupted as stop:  # what was paid for is shown
+            found = cast(Failures, stop.explanation)
         if how.out is not None:
             write_together(how.out, {DOCUMENT: document_bytes(found.model_dump(mode="json"))})
     if how.as_json:
         common.print_json(found.model_dump(mode="json"))
     elif not how.quiet:
         _show(found)
+    if found.ended is not None:
+        how.say_what_goes_on()
+        raise typer.Exit(common.INTERRUPTED if found.ended == "interrupt" else common.ENDED_EARLY)
 
 
 def _own(score: str | None) -> Any:

@@ -291,11 +291,17 @@ def _noise_not_measured(signs: Signs) -> str | None:
     exact = findings.design.enumerated or findings.design.name == "leave-one-out"
     if exact and findings.estimate.interval is None:
         masks = int((findings.effects.masks.sum(axis=1) < findings.effects.n).sum())
+        more = (
+            _TO_ITS_END
+            if findings.answers.ended is not None
+            else (
+                f"Use a budget of {signs.asked + masks}, which asks each twice, or state that equal questions get "
+                "equal answers (model_noise='none')."
+            )
+        )
         return (
             "No masked prompt was asked twice, so nothing says how much answers to one question differ: "
-            "there is no interval, and no unit can be called significant. Use a budget of "
-            f"{signs.asked + masks}, which asks each twice, or state that equal questions get equal answers "
-            "(model_noise='none')."
+            f"there is no interval, and no unit can be called significant. {more}"
         )
     if not findings.answers.differs:
         return None
@@ -303,6 +309,9 @@ def _noise_not_measured(signs: Signs) -> str | None:
         "Repeats of the whole prompt differ, and the budget has no call left to ask masked prompts twice: how much "
         f"of the variation is noise is not known. Use a budget of at least {signs.asked + REDRAWS}, or a lower "
         "temperature."
+        if findings.answers.ended is None
+        else "Repeats of the whole prompt differ, and the run ended before masked prompts were asked twice: how much "
+        f"of the variation is noise is not known. {_TO_ITS_END}"
     )
 
 
@@ -327,7 +336,9 @@ def _low_fidelity(signs: Signs) -> str | None:
 
 
 def _remedy(signs: Signs) -> str:
-    """What can raise the fidelity: no larger budget where every mask was asked."""
+    """What can raise the fidelity: no larger budget where every mask was asked, or the one there is was not used."""
+    if signs.findings.answers.ended is not None:
+        return _TO_ITS_END
     if signs.findings.design.enumerated and signs.findings.effects.noise.source == "measured":
         return "Every mask was asked: more draws of each (draws=4) tell the model's noise from units that act together."
     if signs.findings.design.enumerated:
@@ -366,7 +377,7 @@ def _few_masks(signs: Signs) -> str | None:
     fewer = "parts that are pinned leave fewer to tell apart" if of_chat else "coarser units (sentences) need fewer"
     told = f"{_pairs(pairs)} of masks for {n} units: attributions are shrunk towards zero and intervals are wide."
     if findings.answers.ended is not None:  # the budget was not what there was too little of
-        return f"{told} Let it run to its end."
+        return f"{told} {_TO_ITS_END}"
     return f"{told} A budget of about {enough} gives two pairs a unit; {fewer}."
 
 
@@ -378,7 +389,11 @@ def _few_pairs(signs: Signs) -> str | None:
         return None
     lost = [failure for failure in signs.findings.answers.failures if failure.kind == "permanent"]
     # Where calls fail for good, more of them fail alike.
-    advice = f"First mend what made {len(lost)} calls fail." if len(lost) > 2 * pairs else "Raise the budget."
+    advice = "Raise the budget."
+    if len(lost) > 2 * pairs:
+        advice = f"First mend what made {len(lost)} calls fail."
+    elif signs.findings.answers.ended is not None:
+        advice = _TO_ITS_END
     return f"With {_pairs(pairs)} no p-value is under {2.0 ** -(pairs - 1):g}: nothing can be significant. {advice}"
 
 
@@ -386,10 +401,18 @@ def _effective_sample(signs: Signs) -> str | None:
     effective, n = signs.findings.estimate.effective, signs.findings.effects.n
     if effective is None or effective >= 2 * n:
         return None
-    return (
-        f"The kernel leaves an effective sample of {effective:.0f} masks for {n} units. Use a larger budget, "
-        f"{_nearer(signs)}or estimand='banzhaf'."
-    )
+    told = f"The kernel leaves an effective sample of {effective:.0f} {_masks(effective)} for {n} units."
+    if signs.findings.answers.ended is not None:
+        return f"{told} {_TO_ITS_END}"
+    return f"{told} Use a larger budget, {_nearer(signs)}or estimand='banzhaf'."
+
+
+_TO_ITS_END = "Let it run to its end."
+"""What to do where a run ended early: what it was allowed to ask was not what there was too little of."""
+
+
+def _masks(count: float) -> str:
+    return "mask" if f"{count:.0f}" == "1" else "masks"
 
 
 _LOOKS: tuple[Callable[[Signs], str | None], ...] = (

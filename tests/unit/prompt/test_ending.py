@@ -84,6 +84,14 @@ def test_a_run_that_ended_early_is_not_told_to_have_had_too_small_a_budget(tmp_p
     assert "budget" not in few
 
 
+@pytest.mark.parametrize("at", [12, 16, 20, 30])
+def test_no_advice_after_an_early_end_is_to_raise_the_budget(at: int, tmp_path: Path) -> None:
+    stop = EndedError("No money is left.", reason="cost")
+    part = whygen.explain_prompt(Stopping(at, stop), LONG, budget=200, target="token-set", cache=tmp_path / "calls")
+    told = [each.text for each in part.warnings if "budget" in each.text.casefold()]
+    assert not told, told
+
+
 def test_a_rule_that_ends_a_run_is_named_and_advice_is_given() -> None:
     narrow = whygen.explain_prompt("planted/additive", LONG, tolerance=5.0, budget=300, cache=None)
     assert (narrow.stopped, narrow.calls.asked) == ("width", 35)

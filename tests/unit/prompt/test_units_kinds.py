@@ -174,6 +174,8 @@ def test_other_types_and_kinds_are_refused() -> None:
         split(3)  # pyright: ignore[reportArgumentType]
     with pytest.raises(UnknownNameError, match="Did you mean 'message'"):
         split(CHAT, "massage")
+    with pytest.raises(UsageError, match=r"Did you mean 'message'\? That needs a Chat.*of this: line, paragraph"):
+        split("Tell me.", "mesage")
 
 
 def test_more_pinned_than_free_is_told() -> None:

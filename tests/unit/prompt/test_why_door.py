@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import whygen
 from whygen.cli.app import app
-from whygen.errors import DataError, ModelError, UsageError
+from whygen.errors import DataError, ModelError, UnknownNameError, UsageError
 from whygen.prompt.units import chats, split
 from whygen.prompt.units.transcripts import transcript_text
 from whygen.prompt.why.settings import options_of, protocol_of, sent_as, settings_for
@@ -354,3 +354,10 @@ def test_what_brings_tools_of_other_names_is_always_sent_where_one_of_them_is_ca
     said = " ".join(whygen.forecast("planted/agent", call).about)
     assert "The definition of mcp is always sent" in said
     assert "Parts: user message 1, “Buy bread.”; user message 1, “Today.”." in said
+
+
+def test_a_tool_that_could_not_be_called_is_refused_before_anything_is_paid() -> None:
+    call = _of_parts()
+    with pytest.raises(UnknownNameError, match="Did you mean 'pay'"):
+        whygen.forecast("planted/agent", call, target="tool:pai")
+    assert whygen.forecast("planted/agent", call, target="tool:look.n").calls

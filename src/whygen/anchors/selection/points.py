@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,7 @@ from whygen.errors import DataError, UsageError
 SelectionName: TypeAlias = Literal["k-dispersion", "k-center", "k-medoids", "facility-location"]
 Solver: TypeAlias = Literal["greedy", "exact"]
 Metric: TypeAlias = Literal["euclidean", "cityblock"]
+METRICS: tuple[str, ...] = get_args(Metric)
 
 _BLOCK = 4_000_000
 """Distances computed at once, 32 MB of them."""

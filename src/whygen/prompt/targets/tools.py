@@ -88,6 +88,12 @@ def named_tool_target(argument: str) -> AnswerAgreement:
     return ToolArgument(record, lambda output: read_argument(output, name, steps))
 
 
+def tool_named(argument: str) -> str | None:
+    """The tool that ``tool:NAME`` or ``tool:NAME.ARGUMENT`` means; None of what is neither."""
+    match = _PATH.fullmatch(nfc(argument).strip())
+    return None if match is None else match[1] or match[2]
+
+
 def read_called(output: Output, name: str) -> AnswerReading:
     """Whether a tool is among those that an answer calls."""
     called = any(nfc(call.name) == name for call in calls_of(output))

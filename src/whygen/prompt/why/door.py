@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, cast
 
-from whygen.errors import ModelError, UsageError
+from whygen.errors import ModelError, UnknownNameError, UsageError
 from whygen.prompt.ask import ask
 from whygen.prompt.assemble import explained
 from whygen.prompt.findings import find
@@ -15,6 +15,7 @@ from whygen.prompt.options import DEFAULT, PromptOptions, check_hierarchy, check
 from whygen.prompt.question import check, check_cut
 from whygen.prompt.session import Session, SessionOptions, open_session
 from whygen.prompt.targets.structured import read_refusal
+from whygen.prompt.targets.tools import tool_named
 from whygen.prompt.why.settings import Notices, model_of, options_of, protocol_of, settings_for
 from whygen.prompt.why.suspects import named_parts
 from whygen.records import Call
@@ -22,6 +23,7 @@ from whygen.records.makers import NO_MODEL
 from whygen.results.prompt import PromptExplanation
 from whygen.results.why import CallRecord
 from whygen.safe import read_json
+from whygen.texts import nfc
 from whygen.types import Chat, Failure, Output, Request, Tool
 
 PROOF = 8
@@ -81,6 +83,7 @@ def call_question(
     chosen = _with_proof(choose(preset, given), choices)
     check_rounds(chosen, how["run"])
     check(call.chat, chosen)
+    _check_tool(chosen.target, call)
     chosen, told_of = _cut(chosen, call.chat, call.answer, choices)
     told = [each for each in call.notices if asked is call.model or each[0] not in NO_MODEL]
     return CallQuestion(
@@ -107,6 +110,21 @@ def _with_tools(chosen: PromptOptions, chat: Chat, answer: Output | None) -> tup
         return chosen, ()
     text = f"The definition of {', '.join(called)} is always sent: without it there is no call to explain."
     return replace(chosen, pin=tuple(dict.fromkeys((*chosen.pin, *pins)))), (("tool-always-sent", text),)
+
+
+def _check_tool(target: object, call: Call) -> None:
+    """Refuse to explain the call of a tool that could not be called, before anything is paid.
+
+    Raises:
+        UnknownNameError: naming the tools that can be.
+    """
+    if not isinstance(target, str) or not target.startswith("tool:") or any(map(_gives, call.chat.tools)):
+        return
+    known = [tool.name for tool in call.chat.tools]
+    known += [each.name for each in (call.answer or Output()).calls]
+    name = tool_named(target.removeprefix("tool:"))
+    if name is not None and name not in map(nfc, known):
+        raise UnknownNameError("tool of this call", name, set(known))
 
 
 def _gives(tool: Tool) -> bool:
