@@ -45,6 +45,12 @@ EXTRAS = {
     "shapiq": ("shapiq",),
     "inspect": ("inspect_ai",),
     "tables": ("pyarrow",),
+    "view": ("fastapi", "uvicorn"),
+    "notebook": ("tqdm", "anywidget"),
+    "mcp": ("mcp",),
+    "ray": ("ray",),
+    "mlflow": ("mlflow",),
+    "wandb": ("wandb",),
 }
 _ADDRESS = "_BASE_URL"
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN")

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,8 @@ def test_models_and_doctor_speak_json() -> None:
     names = [provider["name"] for provider in json.loads(whygen("models", "--json").stdout)["providers"]]
     assert {"demo", "hf", "planted", "py", "replay"} <= set(names)
     found = json.loads(whygen("doctor", "--json").stdout)["findings"]
+    extras = set(metadata.metadata("whygen").get_all("Provides-Extra")) - {"all", "demo", "dev"}
+    assert {each["what"].removeprefix("extra ") for each in found if each["what"].startswith("extra ")} == extras
     assert any(finding["what"] == "store" and finding["ok"] for finding in found)
 
 
