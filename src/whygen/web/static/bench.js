@@ -223,7 +223,7 @@ async function compare() {
       ...told.notes.map((note) => el("p", { class: "small soft" }, note)),
       ...only,
       el("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Differences" }, el("table", {},
-        el("thead", {}, el("tr", {}, ...["Word", "First", "Second", "Difference*", "Its interval", "Verdict"].map((text) => el("th", { scope: "col" }, text)))),
+        el("thead", {}, el("tr", {}, ...["Word", "First", "Second", "Difference*", "Its interval", "Verdict"].map((text, at) => el("th", { scope: "col", class: at > 0 && at < 5 ? "num" : null }, text)))),
         el("tbody", {}, ...rows))),
       el("p", { class: "small soft" }, "* Second less first. Where the two answers differ, both runs are measured against both answers; First and Second are what each run shows, against its own."));
     both.forEach((view) => view.flag(told.units));
