@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeGua
 import numpy as np
 
 from whygen.errors import ModelError
+from whygen.remote.waiting import lasting
 from whygen.types import Chat, Failure, Output, Request
 
 WINDOW: Final = 64
@@ -414,7 +415,8 @@ class Agenda:
         policy = self._policy
         asked_to_wait = failure.retry_after or 0.0
         if asked_to_wait > policy.patience:
-            self.stop(End("failures", f"The server asks to be left alone for {asked_to_wait:.0f} s: {failure.said}"))
+            wait = f"{asked_to_wait:.0f} s" if asked_to_wait < _DAYS else lasting(asked_to_wait)
+            self.stop(End("failures", f"The server asks to be left alone for {wait}: {failure.said}"))
             return True
         # Being turned away says nothing of the request, only of the moment: it is counted apart, and has more tries.
         if failure.kind != "rate_limit":
@@ -428,15 +430,26 @@ class Agenda:
         if self._fruitless and now - self._answered_at > policy.patience:
             self.stop(End("failures", f"The server turned every call away for {policy.patience:.0f} s: {failure.said}"))
             return True
-        return failure.retry_after is None and self._turned_away[place] >= policy.turned_away
+        return not _tells_when(failure) and self._turned_away[place] >= policy.turned_away
 
     def _pause(self, failure: Failure, now: float) -> None:
         """Leave the server alone: as long as it asks for, else longer and longer while it answers nothing at all."""
         wait = failure.retry_after
-        if wait is None and failure.kind == "rate_limit" and self._fruitless and not self._in_flight:
+        if not _tells_when(failure) and failure.kind == "rate_limit" and self._fruitless and not self._in_flight:
             wait = self._policy.bound(self._fruitless)
         if wait is not None:
             self._paused_until = max(self._paused_until, now + wait)
+
+
+_DAYS: Final = 864_000.0
+"""Seconds that are still told as such."""
+_AT_ONCE: Final = 0.1
+"""Seconds: who asks for less, or names a moment that is over, does not say when to come back."""
+
+
+def _tells_when(failure: Failure) -> bool:
+    """Whether a server says when to come back. Were "at once" believed, one that is busy would be asked without end."""
+    return failure.retry_after is not None and failure.retry_after >= _AT_ONCE
 
 
 def together(missing: Mapping[str, Request]) -> dict[str, Request]:

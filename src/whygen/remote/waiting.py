@@ -56,6 +56,14 @@ def span(told: str) -> float | None:
     return seconds if math.isfinite(seconds) else None
 
 
+def lasting(seconds: float) -> str:
+    """A wait in words, in the largest unit of which there are two."""
+    units = (("year", 365 * 86_400), ("day", 86_400), ("hour", 3_600), ("minute", 60))
+    name, size = next(((name, size) for name, size in units if seconds >= 2 * size), ("second", 1))
+    count = round(seconds / size)
+    return f"{count:,} {name}{'' if count == 1 else 's'}" if count < 1000 * 365 else "a time without end"
+
+
 def _moment(told: str) -> float | None:
     """Seconds since 1970 of a date as HTTP or as ISO 8601 writes it; None if it is none."""
     for read in (parsedate_to_datetime, datetime.fromisoformat):

@@ -115,6 +115,14 @@ class TestAServerThatTurnsCallsAway:
         assert server.batches == [["a"], ["a"], ["b"], ["c"]]
         assert server.times == [0, 20, 20, 20]
 
+    @pytest.mark.parametrize("told", [0.0, 0.001])
+    def test_a_server_that_says_at_once_is_not_asked_without_end(self, told: float) -> None:
+        server = Server(a=[Failure(kind="rate_limit", message="busy", retry_after=told)] * 100_000)
+        server.run(patience=100.0, turned_away=1000, max_batch=1)
+        assert server.agenda.end is not None
+        assert "turned every call away for 100 s: busy" in server.agenda.end.text
+        assert server.agenda.sent < 20
+
     def test_one_request_that_is_always_turned_away_is_given_up(self) -> None:
         fine = {f"x{number}": list[Answer]([Output()]) for number in range(5)}
         server = Server(a=[BUSY], **fine)

@@ -240,3 +240,16 @@ def test_an_error_that_comes_as_an_answer_is_told_by_its_kind(found: dict[str, A
 def test_an_answer_that_tells_of_errors_beside_is_an_answer() -> None:
     refuse_error({"choices": [{"message": {"content": "fox"}}], "message": "", "base_resp": {"status_code": 0}})
     refuse_error({"choices": [], "usage": {}})
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ("86400", "24 hours"), ("7200", "2 hours"), ("PT2H", "2 hours"), ("Fri, 31 Dec 9999 23:59:59 GMT", "years"),
+        ("999999999999999", "years"),
+    ],
+)  # fmt: skip
+def test_a_wait_that_is_too_long_is_told_and_not_to_ask_more_slowly(told: str, words: str) -> None:
+    failure = failed(429, {"error": {"message": "Slow down"}}, date=NOW, **{"Retry-After": told})
+    assert words in failure.advice
+    assert "more slowly" not in failure.advice
