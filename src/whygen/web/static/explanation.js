@@ -15,7 +15,7 @@ const plain = words.map((word) => {
 const here = location.pathname;
 /** How the page is read, which is how everything on it is: what stands in the address may have been refused. */
 const { query, of } = document.querySelector(".tools").dataset;
-const asked = `${query || "?"}&of=${of}`;
+const stamped = `${query || "?"}&of=${of}`;
 
 const sheet = el("section", { class: "sheet", hidden: true, "aria-label": "With and without a word", tabindex: "-1" });
 document.querySelector("main").after(sheet);
@@ -78,7 +78,7 @@ async function choose(unit, { focus = true } = {}) {
   sheet.replaceChildren(el("div", {}, el("p", { class: "soft" }, "Reading the answers …")));
   let told;
   try {
-    told = await ask(`${here}/units/${unit}${asked}`);
+    told = await ask(`${here}/units/${unit}${stamped}`);
   } catch (error) {
     told = { failed: error.message };
   }
@@ -162,7 +162,7 @@ async function light(number, buttons) {
   try {
     if (matrix === null) {
       status.textContent = "Reading the answers sentence by sentence …";
-      matrix = await ask(`${here}/sentences${asked}`);
+      matrix = await ask(`${here}/sentences${stamped}`);
     }
     if (lit !== number) return;
     const cells = matrix.sentences[number]?.units ?? null;
