@@ -19,7 +19,7 @@ from viewers import teller
 from whygen.cli import main
 from whygen.media import pictures
 from whygen.results.files import digest_of
-from whygen.types import Edit, Picture, Request, Settings
+from whygen.types import Edit, Output, Picture, Request, Settings
 from whygen.web.copying import again
 
 MODEL = "py/viewers:teller"
@@ -170,6 +170,16 @@ def test_a_template_is_made_again_with_its_fields(units: str) -> None:
 
 def told_of(prompt: str) -> str:
     return teller(prompt)
+
+
+@pytest.mark.parametrize("chosen", [{}, {"units": "word", "within": ["user message 1"]}, {"units": "sentence"}])
+def test_a_call_is_cut_again_as_it_was(chosen: dict[str, Any], tmp_path: Path) -> None:
+    chat = whygen.Chat([whygen.Message("user", "Tell of a fox. It is foggy. All ends well.")])
+    call = whygen.Call(chat=chat, answer=Output(text=heard(Request(prompt=chat))), model="openai/gpt-x")
+    found = whygen.explain_prompt(f"py/{__name__}:heard", call, budget=24, **chosen)
+    folder = found.save(tmp_path / "was")
+    told = again(whygen.PromptExplanation.load(folder), folder)
+    assert digest_of(made_by_python(told.python)) == digest_of(found)
 
 
 def test_a_recorded_call_is_made_again_with_its_answer(tmp_path: Path) -> None:

@@ -97,6 +97,11 @@ class _Written:
         self.choices |= {"suspect": self.recipe.suspect, "sets": self.recipe.sets}
         if self.explanation.call.reason:
             self.choices.pop("target", None)
+        if any(warned.code == "lone-part" for warned in self.explanation.warnings):
+            for name in ("units", "within", "suspect"):  # a lone part is cut finer again, unless one of them is given
+                self.choices.pop(name, None)
+        elif self.recipe.units != "part":  # which is what a call is cut into unless it is said
+            self.choices["units"] = self.recipe.units
 
     def told(self) -> Again:
         notes: list[str] = []
