@@ -28,7 +28,10 @@ from whygen.stats.wilson import wilson
 from whygen.types import Settings
 
 WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa")
-CELLS = (("words", 5, 64, 400), ("words", 8, 64, 100), ("yes or no", 5, 64, 200), ("yes or no", 8, 64, 100))
+CELLS = (
+    ("words", 5, 64, 400), ("words", 8, 64, 100), ("words", 5, 1024, 40), ("yes or no", 5, 64, 200),
+    ("yes or no", 8, 64, 100),
+)  # fmt: skip
 """Model, units, calls and comparisons without a change; a quarter as many with one."""
 TARGETS = {"words": "token-set", "yes or no": "exact"}
 SEED = 41
