@@ -379,7 +379,7 @@ def _notes(one: Side, other: Side, *, tested: bool, changed: int) -> tuple[str, 
     notes: list[str] = []
     if one.scores.facts.identity is not None and one.scores.facts.identity == other.scores.facts.identity:
         notes.append("Both explanations are of the same model: what differs is noise.")
-    elif changed:  # docs/decisions/0037-memorisation-and-comparison.md: 17 of 20 pairs of such trainings had some
+    elif changed:  # docs/decisions/0037-memorisation-and-comparison.md: 68 of 100 pairs of such trainings had some
         notes.append(
             "The noise is that of asking. Trainings that differ by their seed alone are different models too, and a "
             "few anchors in a hundred may change between them: compare a second training of either before few changes "
