@@ -232,3 +232,10 @@ def test_what_editors_and_evaluations_keep_instead_of_a_call_is_named(
 ) -> None:
     with pytest.raises(DataError, match=named):
         read(tmp_path, value)
+
+
+@pytest.mark.parametrize(("many", "said"), [(1, "1 file is named"), (2, "2 files are named")])
+def test_a_notice_speaks_of_one_as_of_one(tmp_path: Path, many: int, said: str) -> None:
+    parts = [{"type": "file", "file": {"file_id": f"f{number}"}} for number in range(many)]
+    call = read(tmp_path, {"model": "gpt-5", "messages": [{"role": "user", "content": parts}]})
+    assert dict(call.notices)["file-link"].startswith(said)

@@ -23,6 +23,7 @@ from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError,
 from whygen.models.prices import FREE, Price, batch_price_of, price_of
 from whygen.models.protocols import HasWorkers, Model, ScoresText
 from whygen.safe import is_stop, says
+from whygen.texts import counted
 from whygen.types import Failure, JsonValue, Output, Request
 
 Watch: TypeAlias = Callable[[Request, Answer], End | None]
@@ -49,9 +50,16 @@ class Tally:
 
     def __str__(self) -> str:
         if self.asked and not self.made:
-            return f"No call was made: all {self.asked} answers were recorded before."
+            return (
+                "No call was made: the answer was recorded before."
+                if self.asked == 1
+                else f"No call was made: all {self.asked} answers were recorded before."
+            )
         failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.asked} answers asked for, {self.made} calls made, {self.cached} answers cached{failed}."
+        return (
+            f"{counted(self.asked, 'answer')} asked for, {counted(self.made, 'call')} made, "
+            f"{counted(self.cached, 'answer')} cached{failed}."
+        )
 
 
 class Runner:
@@ -364,7 +372,7 @@ _INTERRUPTED = End("interrupt", "Interrupted.")
 
 
 def _ended(end: End, answered: int, asked: int, *, recorded: bool) -> EndedError | KeyboardInterrupt:
-    text = f"{end.text} {answered} of {asked} requests were answered."
+    text = f"{end.text} {answered} of {counted(asked, 'request')} {'was' if asked == 1 else 'were'} answered."
     if answered and end.again:
         goes_on = "These are recorded: the same command goes on from here."
         text += f" {goes_on if recorded else 'They were kept in memory only, since there is no store.'}"

@@ -15,6 +15,7 @@ from whygen.calls import default_store_path, open_store
 from whygen.cli import common
 from whygen.errors import StoreError, UsageError
 from whygen.models.replay import write_replay
+from whygen.texts import counted
 
 app = typer.Typer(help="The store of recorded answers.", no_args_is_help=True)
 
@@ -42,7 +43,7 @@ def size(cache: common.Cache = None, as_json: common.AsJson = False) -> None:
     if as_json:
         common.print_json({"path": str(found), "calls": calls, "bytes": taken, "models": models})
         return
-    common.tell(f"{calls} recorded answers, {taken} bytes, in {found}")
+    common.tell(f"{counted(calls, 'recorded answer')}, {taken} bytes, in {found}")
     for uri, number in models.items():
         common.tell(f"  {number} of {uri}")
 

@@ -24,6 +24,7 @@ from whygen.results.files import make_folder, try_folder
 from whygen.results.summary import write_html
 from whygen.results.summary.evaluated import evaluation_verdict, summarise_evaluation
 from whygen.safe import read_json
+from whygen.texts import counted
 
 PAGE = "evaluation.html"
 """What the page is called: it may stand in the folder of the explanation, beside its report."""
@@ -163,4 +164,4 @@ def _tell(found: Evaluation) -> None:
     console.print(shown)
     for left in found.left_out:
         console.print(Text(f"Left out: {left.metric}. {visible(left.reason)}", style="yellow"))
-    console.print(Text(f"{found.calls.asked} answers asked for, {found.calls.made} calls made."))
+    console.print(Text(f"{counted(found.calls.asked, 'answer')} asked for, {counted(found.calls.made, 'call')} made."))

@@ -93,7 +93,7 @@ def _show_forecast(found: ManyForecast, *, as_json: bool) -> None:
         common.tell(f"{name}: failed. {why}")
     again = f", of which {len(found.again):,} are asked as one before them" if found.again else ""
     common.tell(f"{counted(len(found.each), 'prompt')}{again}.")
-    tell_forecast(found.together, calls=f"{found.together.calls:,} calls (more where repeats differ)")
+    tell_forecast(found.together, calls=f"{counted(found.together.calls, 'call')} (more where repeats differ)")
 
 
 def _show(found: Explanations, out: Path, *, as_json: bool, quiet: bool) -> None:

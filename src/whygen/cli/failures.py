@@ -24,6 +24,7 @@ from whygen.results.files import REPORT, document_bytes, make_folder, write_toge
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary import write_html
 from whygen.safe import visible
+from whygen.texts import counted
 
 DOCUMENT = "failures.json"
 
@@ -66,8 +67,8 @@ def failures(
         return
     if not how.quiet:
         cost = "unknown" if foreseen.cost_at_most is None else f"at most ${foreseen.cost_at_most:,.4f}"
-        size = f"{len(asked.ready)} failing samples, {len(asked.instructions)} instructions"
-        common.say(f"{size}, {foreseen.calls} calls; cost: {cost}.")
+        size = f"{counted(len(asked.ready), 'failing sample')}, {counted(len(asked.instructions), 'instruction')}"
+        common.say(f"{size}, {counted(foreseen.calls, 'call')}; cost: {cost}.")
     spending = SharedBudget(made(Budget, given))
     common.try_store(how.store)
     with common.made_folder(how.out):
@@ -124,7 +125,8 @@ def _show(found: Failures) -> None:
         table.add_row(*(Text(cell) for cell in told))
     console.print(table)
     console.print(
-        f"{found.failed_again} of {len(found.samples)} samples failed again with the whole prompt; {found.calls} calls."
+        f"{found.failed_again} of {counted(len(found.samples), 'sample')} failed again with the whole prompt; "
+        f"{counted(found.calls, 'call')}."
     )
     for why, many in found.skipped.items():
         console.print(Text(f"Left out: {visible(why)} ({many})."))

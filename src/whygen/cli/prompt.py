@@ -25,6 +25,7 @@ from whygen.prompt.inputs import as_template
 from whygen.prompt.options import TEXT
 from whygen.prompt.units import Input
 from whygen.safe import visible
+from whygen.texts import counted
 from whygen.types import Chat, Settings, Template
 
 CHOICES = Offers(PromptArguments, TEXT)
@@ -121,7 +122,7 @@ def show_forecast(forecast: Forecast, *, as_json: bool) -> None:
     if as_json:
         common.print_json(asdict(forecast))
         return
-    tell_forecast(forecast, calls=f"{forecast.calls} calls (up to the whole budget if repeats differ)")
+    tell_forecast(forecast, calls=f"{counted(forecast.calls, 'call')} (up to the whole budget if repeats differ)")
 
 
 def tell_forecast(forecast: Forecast, *, calls: str) -> None:
@@ -129,7 +130,7 @@ def tell_forecast(forecast: Forecast, *, calls: str) -> None:
     tokens = "unknown" if forecast.tokens_in is None else f"{forecast.tokens_in:,}"
     for line in forecast.about:
         common.tell(visible(line))
-    common.tell(f"{forecast.units} units, {calls}")
+    common.tell(f"{counted(forecast.units, 'unit')}, {calls}")
     cost = "unknown" if forecast.cost_at_most is None else f"at most ${forecast.cost_at_most:,.4f}"
     if forecast.cost_if_kept is not None:
         cost += (

@@ -28,6 +28,7 @@ from whygen.results.files import REPORT, make_folder
 from whygen.results.summary import write_html
 from whygen.results.summary.trimmed import summarise_trimmed, told
 from whygen.results.trimmed import Trimmed
+from whygen.texts import counted
 from whygen.types import Settings
 
 CHOICES = Offers(PromptArguments, TRIM)
@@ -101,7 +102,7 @@ def trim(
         if how.as_json:
             common.print_json(asdict(forecast))
         else:
-            tell_forecast(forecast, calls=f"at most {forecast.calls} calls")
+            tell_forecast(forecast, calls=f"at most {counted(forecast.calls, 'call')}")
         return
     common.try_store(how.store)
     with common.made_folder(how.out):

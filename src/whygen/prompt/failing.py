@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from whygen.calls import End
 from whygen.prompt.units import Sent, Units, shown
+from whygen.texts import counted
 from whygen.types import Failure, Output, Request
 
 FEWEST: Final = 6
@@ -108,7 +109,7 @@ def cause(failures: Sequence[Failure]) -> str:
     first = next((failure for failure in failures if failure.kind == "permanent"), failures[0])
     lasting = all(failure.kind == "permanent" for failure in failures)
     again = "" if lasting else " Answers are recorded: run again to ask for the missing ones."
-    return f"{len(failures)} calls failed; the first: {first.sentence}{again}"
+    return f"{counted(len(failures), 'call')} failed; the first: {first.sentence}{again}"
 
 
 def _advice(blamed: str) -> str:

@@ -20,6 +20,7 @@ from whygen.prompt.targets import Counts, Target, Timed
 from whygen.prompt.units import ChatUnits
 from whygen.results.evidence import Sample
 from whygen.results.prompt import Fidelity, InteractionRecord, Warned
+from whygen.texts import counted
 from whygen.types import Floats, Output, Sound, Video
 
 
@@ -198,8 +199,9 @@ def _failed_calls(signs: Signs) -> str | None:
     if not failures:
         return None
     kinds = Counter(failure.kind for failure in failures)
-    counted = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in kinds.most_common())
-    return f"{len(failures)} calls failed ({counted}); their pairs of masks are left out. First: {failures[0].sentence}"
+    told = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in kinds.most_common())
+    lost = "its pair of masks is" if len(failures) == 1 else "their pairs of masks are"
+    return f"{counted(len(failures), 'call')} failed ({told}); {lost} left out. First: {failures[0].sentence}"
 
 
 def _odd_answers(signs: Signs) -> str | None:
@@ -212,7 +214,7 @@ def _odd_answers(signs: Signs) -> str | None:
     if empty + refused < max(1, len(perturbed) // 20):
         return None
     return (
-        f"{empty} answers are empty and {refused} are refusals, of {len(perturbed)}: they count as far from the "
+        f"{counted(empty, 'empty answer')} and {counted(refused, 'refusal')} of {len(perturbed)} count as far from the "
         "reference. If they are not what you want explained, pin what keeps the prompt valid, or try placeholders."
     )
 
@@ -225,9 +227,9 @@ def _unread_answers(signs: Signs) -> str | None:
     unread = Counter(signs.target.unread(perturbed))
     if unread.total() < max(1, len(perturbed) // 20):
         return None
-    counted = ", ".join(f"{count} times {reason}" for reason, count in unread.most_common())
+    told = ", ".join(f"{counted(count, 'time')} {reason}" for reason, count in unread.most_common())
     return (
-        f"{unread.total()} of {len(perturbed)} answers cannot be read ({counted}): they count as other than the "
+        f"{unread.total()} of {len(perturbed)} answers cannot be read ({told}): they count as other than the "
         "reference, so what keeps the answer readable is attributed too. Pin the words that ask for the format to "
         "leave that out."
     )
@@ -391,7 +393,7 @@ def _few_pairs(signs: Signs) -> str | None:
     # Where calls fail for good, more of them fail alike.
     advice = "Raise the budget."
     if len(lost) > 2 * pairs:
-        advice = f"First mend what made {len(lost)} calls fail."
+        advice = f"First mend what made {counted(len(lost), 'call')} fail."
     elif signs.findings.answers.ended is not None:
         advice = _TO_ITS_END
     return f"With {_pairs(pairs)} no p-value is under {2.0 ** -(pairs - 1):g}: nothing can be significant. {advice}"

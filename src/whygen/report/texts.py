@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from whygen.safe import visible
+from whygen.texts import counted as counted  # noqa: PLC0414 - those who draw have it from here
 
 MINUS = "\u2212"
 
@@ -31,11 +32,6 @@ def listed(parts: Sequence[str]) -> str:
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def counted(count: int, noun: str) -> str:
-    """``1 call``, ``2 calls``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 MOST_DECIMALS = 9

@@ -19,3 +19,8 @@ from whygen.texts.segments import unspaced_scripts as unspaced_scripts
 from whygen.texts.segments import word_edges as word_edges
 from whygen.texts.segments import word_spans as word_spans
 from whygen.texts.sentences import sentence_spans as sentence_spans
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 call``, ``2 calls``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -295,3 +295,8 @@ def test_an_interrupt_in_the_middle_of_a_batch_says_what_was_answered(tmp_path: 
 
     with Store(tmp_path / "calls.sqlite") as store, pytest.raises(KeyboardInterrupt, match="2 of 3 requests were answ"):
         Runner(Interrupting(), store=store).ask([Request(prompt=text) for text in "abc"])
+
+
+def test_one_answer_is_told_as_one() -> None:
+    assert str(Tally(asked=1, made=1, cached=0)) == "1 answer asked for, 1 call made, 0 answers cached."
+    assert str(Tally(asked=1, made=0, cached=1)) == "No call was made: the answer was recorded before."

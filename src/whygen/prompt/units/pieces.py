@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from whygen.errors import UsageError
 from whygen.results.prompt import PART_KINDS, Section
-from whygen.texts import Span, find_all, is_word_edge, reads_as_one, word_edges
+from whygen.texts import Span, counted, find_all, is_word_edge, reads_as_one, word_edges
 from whygen.types import Chat, Edit, Source
 
 Sent: TypeAlias = str | Chat | Edit
@@ -277,7 +277,9 @@ def pin_pieces(
     marked = numbered(replace(piece, unit=None) if piece in held else piece for piece in pieces)
     free = sum(piece.unit is not None for piece in marked)
     if not free:
-        raise UsageError(f"Everything in the prompt is pinned ({len(held)} units): leave at least one unit free.")
+        raise UsageError(
+            f"Everything in the prompt is pinned ({counted(len(held), 'unit')}): leave at least one unit free."
+        )
     return marked, _notices(len(held), free)
 
 
@@ -285,7 +287,7 @@ def _notices(held: int, free: int) -> Notices:
     if held <= free:
         return ()
     text = (
-        f"{held} units are pinned and {free} are free: the attributions say nothing about most of the prompt. Pin "
+        f"{counted(held, 'unit')} pinned and {free} free: the attributions say nothing about most of the prompt. Pin "
         "less, unless that is what you want."
     )
     return (("more-pinned-than-free", text),)

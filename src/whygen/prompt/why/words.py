@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from whygen.prompt.targets.structured import read_refusal
 from whygen.results.records import AnswerSets, TargetRecord
 from whygen.results.why import PartTest, Rate, Why
+from whygen.texts import counted
 from whygen.types import Output
 
 CLEAN_CALLS, CLEAN_ACCUSED = 240, 2
@@ -132,7 +133,7 @@ def _named(parts: Sequence[PartTest]) -> str:
 
 
 def _of(rate: Rate) -> str:
-    return f"{rate.taken} of {rate.drawn} answers ({100 * rate.low:.0f}–{100 * rate.high:.0f}%)"
+    return f"{rate.taken} of {counted(rate.drawn, 'answer')} ({100 * rate.low:.0f}–{100 * rate.high:.0f}%)"
 
 
 def _p(value: float) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from whygen.report.texts import clip, counted, percent, shorten, signed, visible
+from whygen.report.texts import clip, percent, shorten, signed, visible
 from whygen.results.trimmed import Trimmed, TrimTest
-from whygen.texts import differences
+from whygen.texts import counted, differences
 
 MOST_SHOWN = 2_000
 """Characters of an answer that the page shows."""
@@ -62,7 +62,7 @@ def told(found: Trimmed) -> list[str]:
         )
     lines += [f"Warning ({each.code}): {visible(each.text)}" for each in found.warnings]
     lines += [_saving(found)] if _saving(found) else []
-    lines.append(f"{found.calls.asked:,} answers asked for, {found.calls.made:,} calls made.")
+    lines.append(f"{counted(found.calls.asked, 'answer')} asked for, {counted(found.calls.made, 'call')} made.")
     return lines
 
 
@@ -182,7 +182,7 @@ def _made(found: Trimmed) -> list[tuple[str, str]]:
         ("target", visible(f"{found.target.name}: {found.target.distance}")),
         ("margin", f"{found.margin:g}, error {found.error:g}, over {found.over}"),
         ("inputs", f"{found.inputs}: {found.chosen_on} chose, {found.verified_on} tested"),
-        ("calls", f"{found.calls.asked:,} answers asked for, {found.calls.made:,} calls made"),
+        ("calls", f"{counted(found.calls.asked, 'answer')} asked for, {counted(found.calls.made, 'call')} made"),
         ("seed", str(found.seed)),
         ("whygen", found.whygen),
     ]
