@@ -155,8 +155,15 @@ _TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         "a program or a command that is not read: give the JSON of what it sends, or a curl command",
     ),
-    (re.compile(r"[\w-]+: .*\n(?:[\w-]+:|- )"), "YAML: give the same as JSON"),
-    (re.compile(r"[\w .\"-]+(?:[,;\t][\w .\"-]+)+\r?\n"), "a table (CSV): export it as JSON or JSON lines"),
+    (
+        re.compile(r"(?:version: .*\n)?interactions:\s*\n *- "),
+        "a cassette of vcrpy as YAML: record it with serializer='json', or give the same as JSON",
+    ),
+    (re.compile(r"(?:---.*\n)?(?:#.*\n)*(?:- )?[\w-]+:(?: .*)?\r?\n *(?:[\w-]+:|- )"), "YAML: give the same as JSON"),
+    (
+        re.compile(r"[\w.\"-]+(?: [\w.\"-]+)?(?:[,;\t][\w.\"-]+(?: [\w.\"-]+)?)+\r?\n[^\n]*[,;\t]"),
+        "a table (CSV): export it as JSON or JSON lines",
+    ),
 )
 """Texts that people have in place of a record, and what to do with each."""
 _FORMS = "A record is JSON, one value or one a line; the forms that are read: docs/why.md."
