@@ -17,10 +17,12 @@ from unit.report.test_conversation_report import agent
 from unit.report.test_conversation_report import explained as recorded_call
 from viewers import teller
 from whygen.cli import main
+from whygen.demo.digits import digits
 from whygen.media import pictures
+from whygen.models import ModelOptions
 from whygen.results.files import digest_of
 from whygen.types import Edit, Output, Picture, Request, Settings
-from whygen.web.copying import again
+from whygen.web.copying import again, again_by_anchors
 
 MODEL = "py/viewers:teller"
 PROMPT = "Tell a story about a curious fox in a foggy harbor. Let it end well."
@@ -43,7 +45,7 @@ def made_by_command(line: str, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(SystemExit) as ended:
         main([*words.split("\0")[1:-1], "-q", "-o", str(folder / "out")])
     assert ended.value.code == 0
-    return whygen.PromptExplanation.load(folder / "out")
+    return whygen.load(folder / "out")  # pyright: ignore[reportReturnType]
 
 
 @pytest.mark.parametrize(
@@ -194,3 +196,71 @@ def test_a_recorded_call_is_made_again_with_its_answer(tmp_path: Path) -> None:
     assert made.call == found.call
     assert made.target == found.target
     assert "whygen why FILE" in told.note
+
+
+def files_of_samples(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, count in (("made", 60), ("anchors", 30), ("seen", 20), ("real", 60)):
+        np.save(folder / f"{name}.npy", rng.random((count, 6, 6)).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("anchors", "choices"),
+    [
+        ("anchors.npy", {"seed": 3, "select": "k-center:4", "value_range": (0.0, 1.0)}),
+        ("anchors.npy", {"alpha": 0.1, "criteria": "nearest-sample", "controls": "none", "layout": "NHW"}),
+        (Path("anchors.npy"), {"criteria": ["nearest-sample", "realism"], "multiplicity": "benjamini-hochberg"}),
+        ({"training": "seen.npy", "held-out": "anchors.npy"}, {"false_positives": 0.1}),
+        ("anchors.npy", {"roles": "foreign", "options": ModelOptions(batch_size=7), "preset": None}),
+    ],
+    ids=["seeded", "named", "listed", "by role", "options"],
+)
+def test_an_explanation_by_anchors_is_made_again(
+    anchors: Any, choices: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files_of_samples(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    found = whygen.explain_anchors("samples/made.npy", anchors, reference="real.npy", cache=None, **choices)
+    told = again_by_anchors(whygen.AnchorExplanation.load(found.save(tmp_path / "saved")))
+    assert told.note == ""
+    assert figures(made_by_python(told.python)) == figures(found)
+    assert figures(made_by_command(told.command, tmp_path, monkeypatch)) == figures(found)
+
+
+def figures(found: Any) -> dict[str, Any]:
+    return {name: value for name, value in found.to_dict().items() if name not in {"versions"}}
+
+
+def test_the_demo_brings_its_own_anchors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    choices = {"seed": 2, "controls": "none", "select": "k-center:3", "cache": None}
+    found = whygen.explain_anchors("demo/digits-vae", digits("anchors"), **choices)
+    told = again_by_anchors(found)
+    assert 'digits("anchors")' in told.python
+    assert "--anchors" not in told.command
+    assert figures(made_by_command(told.command, tmp_path, monkeypatch)) == figures(found)
+
+
+def test_what_was_an_object_is_named_and_not_made_up(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    found = whygen.explain_anchors(
+        rng.random((60, 5)), rng.random((20, 5)), reference=rng.random((50, 5)), trained=[1, 2], cache=None,
+        labels=["a", "b"] * 10,
+    )  # fmt: skip
+    told = again_by_anchors(found)
+    assert told.command == ""
+    assert "your_model,\n    your_anchors,\n" in told.python
+    assert "reference=your_reference" in told.python
+    assert told.note.startswith("Put in what was an object of your own: model, anchors and reference. No command:")
+    bare = found.model_copy(update={"details": None})
+    assert "was not kept" in again_by_anchors(bare).note
+
+
+def test_no_key_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_KEY", "correct-horse-battery")
+    files_of_samples(tmp_path)
+    place = tmp_path / "correct-horse-battery.npy"
+    (tmp_path / "anchors.npy").rename(place)
+    found = whygen.explain_anchors("samples/" + str(tmp_path / "made.npy"), place, reference=str(tmp_path / "real.npy"))
+    told = again_by_anchors(found)
+    assert "correct-horse" not in told.python + told.command + told.note
+    assert "your_anchors" in told.python

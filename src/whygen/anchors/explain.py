@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen._arguments import declared
+from whygen.anchors.asked import asked_of
 from whygen.anchors.bank import bank_size, require_manifold
 from whygen.anchors.calibrating import settle_kind
 from whygen.anchors.choosing import choose
@@ -163,7 +164,9 @@ def explain_anchors(
         )
         noticed = tuple(Warned(code=each.code, text=each.text) for each in store.notices)
     explanation = read_scores(scores, work.plan, partial(shown_of, work, asked), clock=clock)
-    explanation = explanation.model_copy(update={"warnings": (*explanation.warnings, *noticed)})
+    details = explanation.details
+    told = None if details is None else details.model_copy(update={"asked": asked_of(model, anchors, given)})
+    explanation = explanation.model_copy(update={"warnings": (*explanation.warnings, *noticed), "details": told})
     if scores.facts.ended == "interrupt":
         raise Interrupted(explanation)
     return explanation

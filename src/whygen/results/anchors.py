@@ -35,6 +35,7 @@ from whygen.results.anchors_scores import (
     YardstickRecord,
 )
 from whygen.results.prompt import Record, Warned
+from whygen.results.recipe import AskedRecord
 from whygen.results.records import Lists
 from whygen.results.shown import Showable
 
@@ -206,6 +207,8 @@ class Details(Record):
     """Time of each phase. The only part of an explanation that differs between two runs with one seed."""
     ended: Literal["interrupt", "deadline"] | None = None
     """Why fewer was scored than asked for, if so."""
+    asked: AskedRecord | None = None
+    """What it was asked with. None: saved before, or made from scores alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -180,3 +180,15 @@ class Recipe(Record):
     def to_json(self) -> dict[str, JsonValue]:
         """Plain values, in the order of the fields."""
         return self.model_dump(mode="json")
+
+
+class AskedRecord(Record):
+    """What `explain_anchors` was asked with, as far as it can be written down.
+
+    Attributes:
+        given: ``model``, ``anchors`` and every argument that was no default: texts, numbers, paths, and lists of these.
+        by_hand: names of the arguments that were objects (arrays, open models, functions), and must be given again.
+    """
+
+    given: dict[str, JsonValue]
+    by_hand: tuple[str, ...] = ()

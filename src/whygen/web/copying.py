@@ -16,6 +16,9 @@ from pprint import pformat
 from typing import Any, cast
 
 from whygen._arguments import declared
+from whygen.anchors.options import AnchorArguments
+from whygen.demo.digits import SOURCES
+from whygen.demo.digits import URI as DIGITS
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
 from whygen.prompt.options import EDIT, PRESETS, TEXT, PromptOptions
@@ -23,8 +26,9 @@ from whygen.prompt.recipe import model_options, needed, options_of
 from whygen.prompt.saved import settings_of
 from whygen.records import Call
 from whygen.report.texts import listed, visible
+from whygen.results.anchors import AnchorExplanation
 from whygen.results.prompt import PromptExplanation
-from whygen.results.recipe import Recipe, TargetRecipe
+from whygen.results.recipe import AskedRecord, Recipe, TargetRecipe
 from whygen.types import Chat, Edit, Settings, Template
 
 _OWN_FUNCTION = re.compile(r"py/(__main__:|.*[<>])")
@@ -68,6 +72,66 @@ def again(explanation: PromptExplanation, folder: Path | None = None) -> Again:
         return _Written(explanation, recipe, folder).told()
     except UsageError as error:  # something was an object of the person's own, or was not kept
         return Again(note=str(error))
+
+
+_JOINED: Mapping[str, str] = {"size": "x", "shape": ",", "value_range": ",", "trained": ",", "criteria": ","}
+"""What stands between the parts of an argument in a line for a shell."""
+
+
+def again_by_anchors(explanation: AnchorExplanation) -> Again:
+    """What makes an explanation by anchors again, as far as its record says."""
+    details = explanation.details
+    if details is None or details.asked is None:
+        return Again(note="What it was asked with was not kept: by an earlier version, or as scores were read again.")
+    brings = details.asked.given.get("model") == DIGITS and details.sources.get("anchors") == SOURCES["anchors"]
+    return _WrittenAnchors(details.asked, brings=brings).told()
+
+
+class _WrittenAnchors:
+    """What `explain_anchors` was asked with, while it is written down; the demo model ``brings`` its own anchors."""
+
+    def __init__(self, asked: AskedRecord, *, brings: bool) -> None:
+        given: dict[str, Any] = dict(asked.given)
+        self.model: str | None = given.pop("model", None)
+        self.anchors: str | dict[str, str] | None = given.pop("anchors", None)
+        self.options: Mapping[str, Any] = given.pop("options", {})
+        self.given, self.brings = given, brings
+        self.by_hand = [name for name in asked.by_hand if not (brings and name == "anchors")]
+
+    def told(self) -> Again:
+        several = [name for name, value in self.given.items() if isinstance(value, list | dict) and name not in _JOINED]
+        if not self.by_hand and not several:
+            return Again(self._python(), self._command())
+        put = f"Put in what was an object of your own: {listed(self.by_hand)}. " if self.by_hand else ""
+        missing = listed([*self.by_hand, *several])
+        return Again(self._python(), note=f"{put}No command: {missing} cannot be typed in a line.")
+
+    def _python(self) -> str:
+        lines = ["import whygen", ""]
+        named = [f"{name}={_literal(_as_taken(value))}" for name, value in self.given.items()]
+        if self.options:
+            lines.insert(1, "from whygen.models import ModelOptions")
+            named.append(f"options=ModelOptions({', '.join(f'{name}={v!r}' for name, v in self.options.items())})")
+        named += [f"{name}=your_{name}" for name in self.by_hand if name not in ("model", "anchors")]
+        if self.brings:
+            lines.insert(1, "from whygen.demo.digits import digits")
+        anchors = "your_anchors" if self.anchors is None else _literal(self.anchors)
+        model = "your_model" if self.model is None else repr(self.model)
+        arguments = [model, 'digits("anchors")' if self.brings else anchors, *named]
+        body = "".join(f"    {each},\n" for each in arguments)
+        return "\n".join([*lines, f"explanation = whygen.explain_anchors(\n{body})", ""])
+
+    def _command(self) -> str:
+        places = [self.anchors] if isinstance(self.anchors, str) else list[str]()
+        if isinstance(self.anchors, dict):
+            places = [f"{role}={place}" for role, place in self.anchors.items()]
+        typed = {
+            name: _JOINED[name].join(map(str, cast("list[object]", value))) if isinstance(value, list) else value
+            for name, value in self.given.items()
+        }
+        words = ["whygen", "anchors", str(self.model), *(word for each in places for word in ("--anchors", each))]
+        words += [*_flags(AnchorArguments, typed), *_flags(ModelOptions, self.options)]
+        return " ".join(map(_quoted, words))
 
 
 class _Written:
@@ -203,6 +267,11 @@ def _target(told: TargetRecipe, reference: str) -> str:
     if isinstance(argument, tuple):
         argument = reference[argument[0] : argument[1]]
     return told.name if argument is None or ":" in told.name else f"{told.name}:{argument}"
+
+
+def _as_taken(value: Any) -> Any:
+    """A list that was a tuple before it was saved, as sizes and ranges are, is one again."""
+    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
 
 
 def _differing(one: Any, base: Any) -> dict[str, Any]:

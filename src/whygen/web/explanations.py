@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -25,7 +26,7 @@ from whygen.prompt.units import sentences
 from whygen.report import html
 from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
 from whygen.report.texts import clip, decimals_for, shorten, signed, visible
-from whygen.results import Explanation, PromptExplanation
+from whygen.results import AnchorExplanation, Explanation, PromptExplanation
 from whygen.results.files import DOCUMENT
 from whygen.results.records import SentenceMatrix
 from whygen.results.summary import summarise
@@ -33,7 +34,7 @@ from whygen.results.summary.evaluated import summarise_evaluation
 from whygen.results.summary.outcomes import outcomes
 from whygen.results.summary.prompt import MOST_REFERENCE, summarise_prompt
 from whygen.types import Edit, Picture
-from whygen.web.copying import again
+from whygen.web.copying import Again, again, again_by_anchors
 from whygen.web.documents import summary_of
 from whygen.web.drawing import page
 from whygen.web.state import ReadAs, Shelved, State
@@ -119,7 +120,7 @@ def _page(
         "explanation.html.j2",
         **summary,
         report=f"{summary['kind']}.html.j2",
-        scripts=("explanation.js",) if isinstance(found, PromptExplanation) else (),
+        scripts=("explanation.js", "copying.js") if isinstance(found, PromptExplanation) else ("copying.js",),
         place=place,
         evaluated=(place.folder / EVALUATION).is_file(),
         trouble=trouble,
@@ -129,9 +130,15 @@ def _page(
         said=_said(found),
         clicks=isinstance(found, PromptExplanation) and outcomes(found) is not None,
         bench=_bench(found, place) if live else "",
-        again=again(found, place.folder) if isinstance(found, PromptExplanation) else None,
+        again=_again(found, place.folder),
     )
     return bytes(drawn.body)
+
+
+def _again(found: Explanation, folder: Path) -> Again | None:
+    if isinstance(found, AnchorExplanation):
+        return again_by_anchors(found)
+    return again(found, folder) if isinstance(found, PromptExplanation) else None
 
 
 def _bench(found: Explanation, place: Shelved) -> str:

@@ -205,19 +205,6 @@ function makeSentences() {
 
 /* --- the page --- */
 
-for (const button of all("[data-copies]")) {
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    const text = document.getElementById(button.dataset.copies);
-    try {
-      await navigator.clipboard.writeText(text.textContent);
-      button.textContent = "Copied";
-    } catch {
-      getSelection().selectAllChildren(text); // without the right to the clipboard, it is there to be copied by hand
-    }
-  });
-}
-
 // Where the model drew or spoke, or was asked over many inputs, the page itself shows what a word did.
 if (document.querySelector(".tools").dataset.clicks !== undefined) makeButtons();
 makeSentences();
