@@ -228,7 +228,7 @@ def test_an_explanation_by_anchors_is_made_again(
 
 
 def figures(found: Any) -> dict[str, Any]:
-    return {name: value for name, value in found.to_dict().items() if name not in {"versions"}}
+    return {name: value for name, value in found.to_dict().items() if name not in {"versions", "calls"}}
 
 
 def test_the_demo_brings_its_own_anchors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,6 +238,30 @@ def test_the_demo_brings_its_own_anchors(tmp_path: Path, monkeypatch: pytest.Mon
     assert 'digits("anchors")' in told.python
     assert "--anchors" not in told.command
     assert figures(made_by_command(told.command, tmp_path, monkeypatch)) == figures(found)
+
+
+@pytest.mark.parametrize(
+    ("anchors", "choices"),
+    [
+        ("told.txt", {"seed": 4, "fdr": 0.2, "reference": "held.txt"}),
+        ({"training": "told.txt", "held-out": "held.txt"}, {"twins": 3}),
+    ],
+    ids=["with a reference", "by role"],
+)
+def test_an_explanation_by_texts_is_made_again(
+    anchors: Any, choices: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, animal in (("told.txt", "fox"), ("held.txt", "girl")):
+        lines = [f"tell a story about a {animal} and {number} apples." for number in range(12, 18)]
+        (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    found = whygen.explain_anchors("demo/storyteller", anchors, **choices)
+    told = again_by_anchors(whygen.TextAnchorExplanation.load(found.save(tmp_path / "saved")))
+    assert told.note == ""
+    assert figures(made_by_python(told.python)) == figures(found)
+    assert figures(made_by_command(told.command, tmp_path, monkeypatch)) == figures(found)
+    read = found.read(alpha=0.2)
+    assert figures(made_by_python(again_by_anchors(read).python)) == figures(read)
 
 
 def test_what_was_an_object_is_named_and_not_made_up(tmp_path: Path) -> None:

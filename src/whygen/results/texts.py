@@ -31,6 +31,7 @@ from whygen.results.files import (
     write_together,
 )
 from whygen.results.prompt import Warned
+from whygen.results.recipe import AskedRecord
 from whygen.results.records import Ended, Figure, Lists, Record, Text
 from whygen.results.shown import Showable
 
@@ -91,6 +92,7 @@ class TextScores(Record):
         has_baseline: whether a baseline scored them, too.
         said: warnings of what was found while the texts were read.
         noticed: warnings of the run.
+        asked: what it was asked with, and by which levels it was read since; None where it was saved before.
     """
 
     anchors: tuple[KeptText, ...]
@@ -99,6 +101,7 @@ class TextScores(Record):
     has_baseline: bool
     said: tuple[Warned, ...] = ()
     noticed: tuple[Warned, ...] = ()
+    asked: AskedRecord | None = None
 
 
 SCHEMA = 1

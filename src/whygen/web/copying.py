@@ -29,6 +29,7 @@ from whygen.report.texts import listed, visible
 from whygen.results.anchors import AnchorExplanation
 from whygen.results.prompt import PromptExplanation
 from whygen.results.recipe import AskedRecord, Recipe, TargetRecipe
+from whygen.results.texts import TextAnchorExplanation, TextScores
 from whygen.types import Chat, Edit, Settings, Template
 
 _OWN_FUNCTION = re.compile(r"py/(__main__:|.*[<>])")
@@ -78,13 +79,16 @@ _JOINED: Mapping[str, str] = {"size": "x", "shape": ",", "value_range": ",", "tr
 """What stands between the parts of an argument in a line for a shell."""
 
 
-def again_by_anchors(explanation: AnchorExplanation) -> Again:
+def again_by_anchors(explanation: AnchorExplanation | TextAnchorExplanation) -> Again:
     """What makes an explanation by anchors again, as far as its record says."""
-    details = explanation.details
-    if details is None or details.asked is None:
-        return Again(note="What it was asked with was not kept: by an earlier version, or as scores were read again.")
-    brings = details.asked.given.get("model") == DIGITS and details.sources.get("anchors") == SOURCES["anchors"]
-    return _WrittenAnchors(details.asked, brings=brings).told()
+    kept = explanation.scores if isinstance(explanation, TextAnchorExplanation) else explanation.details
+    if kept is None or kept.asked is None:
+        return Again(
+            note="What it was asked with was not kept: an earlier version saved it, or its scores were read otherwise."
+        )
+    sources = {} if isinstance(kept, TextScores) else kept.sources
+    brings = kept.asked.given.get("model") == DIGITS and sources.get("anchors") == SOURCES["anchors"]
+    return _WrittenAnchors(kept.asked, brings=brings).told()
 
 
 class _WrittenAnchors:

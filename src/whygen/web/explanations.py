@@ -26,7 +26,7 @@ from whygen.prompt.units import sentences
 from whygen.report import html
 from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
 from whygen.report.texts import clip, decimals_for, shorten, signed, visible
-from whygen.results import AnchorExplanation, Explanation, PromptExplanation
+from whygen.results import Explanation, PromptExplanation
 from whygen.results.files import DOCUMENT
 from whygen.results.records import SentenceMatrix
 from whygen.results.summary import summarise
@@ -135,10 +135,8 @@ def _page(
     return bytes(drawn.body)
 
 
-def _again(found: Explanation, folder: Path) -> Again | None:
-    if isinstance(found, AnchorExplanation):
-        return again_by_anchors(found)
-    return again(found, folder) if isinstance(found, PromptExplanation) else None
+def _again(found: Explanation, folder: Path) -> Again:
+    return again(found, folder) if isinstance(found, PromptExplanation) else again_by_anchors(found)
 
 
 def _bench(found: Explanation, place: Shelved) -> str:

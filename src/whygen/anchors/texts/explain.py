@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from whygen._arguments import declared, short
+from whygen.anchors.asked import asked_of
 from whygen.anchors.options import AnchorChoices
 from whygen.anchors.texts import reading
 from whygen.anchors.texts.loading import TextAnchor, TextSet, load_parts, load_texts, load_twins
@@ -122,6 +123,9 @@ def explain_texts(
         _measure(work, runner, asked)
         noticed = [Warned(code=each.code, text=each.text) for each in store.notices]
         explanation = _read(work, asked, str(runner.tally), noticed)
+    if explanation.scores is not None:
+        kept = explanation.scores.model_copy(update={"asked": asked_of(model, anchors, given)})
+        explanation = explanation.model_copy(update={"scores": kept})
     if asked.reason == "interrupt":
         raise Interrupted(explanation)
     return explanation

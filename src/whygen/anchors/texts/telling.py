@@ -149,4 +149,8 @@ def read(explanation: TextAnchorExplanation, changes: Mapping[str, Any]) -> Text
     require_levels(levels)
     anchors, reference = sides_of(scores)
     found = told(anchors, reference, levels, explanation.seed, said=scores.said, noticed=scores.noticed)
+    if scores.asked is not None:
+        named = {"reference_role" if name == "role" else name: value for name, value in changes.items()}
+        asked = scores.asked.model_copy(update={"given": {**scores.asked.given, **named}})
+        scores = scores.model_copy(update={"asked": asked})
     return explanation.model_copy(update={**found, "scores": scores})
