@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen._arguments import declared
-from whygen.anchors.asked import asked_of
 from whygen.anchors.bank import bank_size, require_manifold
 from whygen.anchors.calibrating import settle_kind
 from whygen.anchors.choosing import choose
@@ -38,7 +37,15 @@ from whygen.anchors.loading import (
     require_sets,
 )
 from whygen.anchors.memorising import check_roles, parts_by_role, require_reference_role, settle_roles
-from whygen.anchors.options import AnchorArguments, AnchorChoices, AnchorOptions, Labels, choose_options, takes
+from whygen.anchors.options import (
+    AnchorArguments,
+    AnchorChoices,
+    AnchorOptions,
+    Labels,
+    asked_of,
+    choose_options,
+    takes,
+)
 from whygen.anchors.reading import Phases, Shown, read_scores
 from whygen.anchors.recording import Recorder, identity_of_scores
 from whygen.anchors.scores import foresee, score_samples

@@ -6,6 +6,7 @@ for those of prompts). The presets are what the authors' code does (METHODS B5).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal, ParamSpec, Protocol, TypeAlias, Type
 
 from numpy.typing import NDArray
 
-from whygen._arguments import Option, check_fields, documented, short, told, typed
+from whygen._arguments import Option, check_fields, declared, documented, short, told, typed
 from whygen.anchors.criteria import CriterionLike
 from whygen.anchors.features import FeatureEncoder
 from whygen.anchors.selection import SELECTIONS
@@ -25,6 +26,9 @@ from whygen.encoders import ImageEncoder
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import Floats, Layout
 from whygen.models.protocols import ModelOptions
+from whygen.results.recipe import AskedRecord
+from whygen.safe import without_secrets
+from whygen.types import JsonValue
 
 CalibrationName: TypeAlias = Literal["auto", "conformal", "mean-max", "percentile", "std"]
 SpaceName: TypeAlias = Literal["auto", "pixels", "latent", "features", "criteria"]
@@ -333,6 +337,51 @@ def choose_options(preset: str | AnchorOptions | None, given: Mapping[str, Any])
     base = DEFAULT if preset is None else PRESETS[preset] if isinstance(preset, str) else preset
     known = {field.name for field in fields(AnchorOptions)}
     return replace(base, **{name: value for name, value in given.items() if value is not None and name in known})
+
+
+MOST_WRITTEN = 2_000
+"""Characters of an argument that is written down; a longer list is given by hand."""
+
+
+def asked_of(model: object, anchors: object, given: Mapping[str, Any]) -> AskedRecord:
+    """What was asked, as far as it can be written down.
+
+    Args:
+        model: as it was given.
+        anchors: as they were given.
+        given: the other arguments by name. How the run was made (its deadline, its name) is no part of them.
+    """
+    defaults = {each.name: each.default for each in fields(AnchorArguments)}
+    told = {name: value for name, value in given.items() if name != "run" and not _is(value, defaults.get(name))}
+    written = {name: _written(value) for name, value in {"model": model, "anchors": anchors, **told}.items()}
+    kept: dict[str, Any] = {name: value for name, value in written.items() if value is not None}
+    return AskedRecord(
+        given=kept,
+        by_hand=tuple(name for name, value in written.items() if value is None),
+    )
+
+
+def _is(value: Any, default: Any) -> bool:
+    """Whether an argument is its default; arrays and the like never are."""
+    return value is None or (isinstance(value, str | int | float) and value == default)
+
+
+def _written(value: Any) -> JsonValue:
+    """A text, a number, a path, a list or a mapping of these, or the options of a model; None for anything else."""
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str | Path):
+        text = str(value)
+        return text if len(text) <= MOST_WRITTEN and without_secrets(text) == text else None
+    if isinstance(value, ModelOptions):
+        value = {name: each for name in declared(ModelOptions) if (each := getattr(value, name)) is not None}
+    if isinstance(value, list | tuple):
+        parts = [_written(each) for each in cast("Sequence[Any]", value)]
+        return parts if None not in parts and len(json.dumps(parts)) <= MOST_WRITTEN else None
+    if isinstance(value, Mapping):
+        named = {str(name): _written(each) for name, each in cast("Mapping[Any, Any]", value).items()}
+        return named if None not in named.values() and len(json.dumps(named)) <= MOST_WRITTEN else None
+    return None
 
 
 @dataclass(frozen=True, slots=True)

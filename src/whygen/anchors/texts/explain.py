@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from whygen._arguments import declared, short
-from whygen.anchors.asked import asked_of
-from whygen.anchors.options import AnchorChoices
+from whygen.anchors.options import AnchorChoices, asked_of
 from whygen.anchors.texts import reading
 from whygen.anchors.texts.loading import TextAnchor, TextSet, load_parts, load_texts, load_twins
 from whygen.anchors.texts.measured import TextSide
