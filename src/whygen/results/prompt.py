@@ -303,7 +303,7 @@ class PromptExplanation(Showable, Record):
         Raises:
             StoreError: if the folder cannot be written.
         """
-        from whygen.results.files import save_prompt
+        from whygen.results.prompt_files import save_prompt
 
         return save_prompt(self, directory)
 
@@ -316,7 +316,7 @@ class PromptExplanation(Showable, Record):
             MissingError: if there is nothing at the path.
             FormatError: if it is damaged, or newer than this version.
         """
-        from whygen.results.files import load_prompt
+        from whygen.results.prompt_files import load_prompt
 
         return load_prompt(path)
 
