@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeGua
 import numpy as np
 
 from whygen.errors import ModelError
-from whygen.remote.waiting import lasting
+from whygen.remote.waiting import PATIENCE, lasting
 from whygen.types import Chat, Failure, Output, Request
 
 WINDOW: Final = 64
@@ -96,7 +96,7 @@ class RetryPolicy:
     turned_away: int = 20
     first_wait: float = 0.5
     longest_wait: float = 60.0
-    patience: float = 300.0
+    patience: float = PATIENCE
     seed: int = 0
 
     def wait(self, place: int, failed: int) -> float:

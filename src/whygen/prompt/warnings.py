@@ -293,13 +293,10 @@ def _noise_not_measured(signs: Signs) -> str | None:
     exact = findings.design.enumerated or findings.design.name == "leave-one-out"
     if exact and findings.estimate.interval is None:
         masks = int((findings.effects.masks.sum(axis=1) < findings.effects.n).sum())
-        more = (
-            _TO_ITS_END
-            if findings.answers.ended is not None
-            else (
-                f"Use a budget of {signs.asked + masks}, which asks each twice, or state that equal questions get "
-                "equal answers (model_noise='none')."
-            )
+        more = _unless_ended(
+            signs,
+            f"Use a budget of {signs.asked + masks}, which asks each twice, or state that equal questions get equal "
+            "answers (model_noise='none').",
         )
         return (
             "No masked prompt was asked twice, so nothing says how much answers to one question differ: "
@@ -307,14 +304,14 @@ def _noise_not_measured(signs: Signs) -> str | None:
         )
     if not findings.answers.differs:
         return None
-    return (
-        "Repeats of the whole prompt differ, and the budget has no call left to ask masked prompts twice: how much "
-        f"of the variation is noise is not known. Use a budget of at least {signs.asked + REDRAWS}, or a lower "
-        "temperature."
-        if findings.answers.ended is None
-        else "Repeats of the whole prompt differ, and the run ended before masked prompts were asked twice: how much "
-        f"of the variation is noise is not known. {_TO_ITS_END}"
+    ended = findings.answers.ended is not None
+    why = (
+        "the run ended before masked prompts were asked twice"
+        if ended
+        else "the budget has no call left to ask masked prompts twice"
     )
+    more = _unless_ended(signs, f"Use a budget of at least {signs.asked + REDRAWS}, or a lower temperature.")
+    return f"Repeats of the whole prompt differ, and {why}: how much of the variation is noise is not known. {more}"
 
 
 def _low_fidelity(signs: Signs) -> str | None:
@@ -333,14 +330,12 @@ def _low_fidelity(signs: Signs) -> str | None:
         return None
     return (
         f"Held-out R2 is {heldout:.2f}, {what}: the attributions do not predict the model well. "
-        f"The intervals do not rest on that. {_remedy(signs)}"
+        f"The intervals do not rest on that. {_unless_ended(signs, _remedy(signs))}"
     )
 
 
 def _remedy(signs: Signs) -> str:
-    """What can raise the fidelity: no larger budget where every mask was asked, or the one there is was not used."""
-    if signs.findings.answers.ended is not None:
-        return _TO_ITS_END
+    """What can raise the fidelity: no larger budget where every mask was asked."""
     if signs.findings.design.enumerated and signs.findings.effects.noise.source == "measured":
         return "Every mask was asked: more draws of each (draws=4) tell the model's noise from units that act together."
     if signs.findings.design.enumerated:
@@ -365,8 +360,12 @@ def _nearer(signs: Signs) -> str:
     return "" if higher is None or unchosen else f"use a higher keep (keep={higher}), "
 
 
-def _pairs(count: int) -> str:
-    return "1 pair" if count == 1 else f"{count} pairs"
+_TO_ITS_END = "Let it run to its end."
+
+
+def _unless_ended(signs: Signs, advice: str) -> str:
+    """What to do; where a run ended early, what it was allowed to ask was not what there was too little of."""
+    return advice if signs.findings.answers.ended is None else _TO_ITS_END
 
 
 def _few_masks(signs: Signs) -> str | None:
@@ -377,10 +376,11 @@ def _few_masks(signs: Signs) -> str | None:
     enough = signs.asked + (4 * n - rows) * max(1, round(signs.asked / rows))
     of_chat = isinstance(findings.answers.units, ChatUnits)
     fewer = "parts that are pinned leave fewer to tell apart" if of_chat else "coarser units (sentences) need fewer"
-    told = f"{_pairs(pairs)} of masks for {n} units: attributions are shrunk towards zero and intervals are wide."
-    if findings.answers.ended is not None:  # the budget was not what there was too little of
-        return f"{told} {_TO_ITS_END}"
-    return f"{told} A budget of about {enough} gives two pairs a unit; {fewer}."
+    told = (
+        f"{counted(pairs, 'pair')} of masks for {n} units: attributions are shrunk towards zero and intervals are wide."
+    )
+    more = _unless_ended(signs, f"A budget of about {enough} gives two pairs a unit; {fewer}.")
+    return f"{told} {more}"
 
 
 def _few_pairs(signs: Signs) -> str | None:
@@ -391,30 +391,19 @@ def _few_pairs(signs: Signs) -> str | None:
         return None
     lost = [failure for failure in signs.findings.answers.failures if failure.kind == "permanent"]
     # Where calls fail for good, more of them fail alike.
-    advice = "Raise the budget."
+    advice = _unless_ended(signs, "Raise the budget.")
     if len(lost) > 2 * pairs:
         advice = f"First mend what made {counted(len(lost), 'call')} fail."
-    elif signs.findings.answers.ended is not None:
-        advice = _TO_ITS_END
-    return f"With {_pairs(pairs)} no p-value is under {2.0 ** -(pairs - 1):g}: nothing can be significant. {advice}"
+    least = f"{2.0 ** -(pairs - 1):g}"
+    return f"With {counted(pairs, 'pair')} no p-value is under {least}: nothing can be significant. {advice}"
 
 
 def _effective_sample(signs: Signs) -> str | None:
     effective, n = signs.findings.estimate.effective, signs.findings.effects.n
     if effective is None or effective >= 2 * n:
         return None
-    told = f"The kernel leaves an effective sample of {effective:.0f} {_masks(effective)} for {n} units."
-    if signs.findings.answers.ended is not None:
-        return f"{told} {_TO_ITS_END}"
-    return f"{told} Use a larger budget, {_nearer(signs)}or estimand='banzhaf'."
-
-
-_TO_ITS_END = "Let it run to its end."
-"""What to do where a run ended early: what it was allowed to ask was not what there was too little of."""
-
-
-def _masks(count: float) -> str:
-    return "mask" if f"{count:.0f}" == "1" else "masks"
+    more = _unless_ended(signs, f"Use a larger budget, {_nearer(signs)}or estimand='banzhaf'.")
+    return f"The kernel leaves an effective sample of {counted(round(effective), 'mask')} for {n} units. {more}"
 
 
 _LOOKS: tuple[Callable[[Signs], str | None], ...] = (

@@ -97,11 +97,9 @@ def _by_request(ai: Field, notices: Notices) -> Said:
     )
     texts, calls = answered["text"].parsed(), answered["tool_calls"].parsed()
     if texts.there or calls.there:
-        text = (
-            "".join(each.first("text", "content").name_of_data() or each.name_of_data() for each in texts)
-            if (texts.is_list)
-            else texts.name_of_data()
-        )
+        text = texts.name_of_data()
+        if texts.is_list:
+            text = "".join(each.first("text", "content").name_of_data() or each.name_of_data() for each in texts)
         turn = Field({"content": text, "tool_calls": calls.value}, answered.place, answered.source)
         reasons = answered["finish_reasons"].parsed()
         said.answer = answer_of(

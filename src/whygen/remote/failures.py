@@ -17,7 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from whygen.remote.reading import ErrorInside, Malformed, Unacceptable, dig, document
 from whygen.remote.service import Service
-from whygen.remote.waiting import AGAIN_IN, lasting, retry_after, span
+from whygen.remote.waiting import AGAIN_IN, PATIENCE, lasting, retry_after, span
 from whygen.types import Failure
 
 PASSING = frozenset({408, 409, 424, 425, 498, 499, *range(500, 600)} - {501, 505, 511})
@@ -308,7 +308,7 @@ def _failure(shown: int, status: int, said: _Said, service: Service, *, wait: fl
     if status == 429:
         advice = "Ask more slowly, or raise the limits of this account."
         wait = said.wait if wait is None else wait
-        if wait is not None and wait > _LONG:
+        if wait is not None and wait > PATIENCE:
             advice = f"It asks to be left alone for {lasting(wait)}: run the same command again then, or ask another."
         return Failure(kind="rate_limit", message=message, advice=advice, retry_after=wait)
     if status in PASSING:
@@ -318,10 +318,6 @@ def _failure(shown: int, status: int, said: _Said, service: Service, *, wait: fl
         return Failure(kind="refused", message=message, advice="The service's content policy stops this prompt.")
     kind, advice = _advice(status, said, service)
     return Failure(kind=kind, message=message, advice=advice)
-
-
-_LONG = 300.0
-"""Seconds that a run does not wait (`whygen.calls.RetryPolicy.patience`)."""
 
 
 def _is_spent(status: int, said: _Said, wait: float | None) -> bool:

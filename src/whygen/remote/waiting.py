@@ -8,6 +8,12 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
+
+from whygen.texts import counted
+
+PATIENCE: Final = 300.0
+"""Seconds that a run waits for a server that asks to be left alone; what asks for longer ends it."""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -61,7 +67,7 @@ def lasting(seconds: float) -> str:
     units = (("year", 365 * 86_400), ("day", 86_400), ("hour", 3_600), ("minute", 60))
     name, size = next(((name, size) for name, size in units if seconds >= 2 * size), ("second", 1))
     count = round(seconds / size)
-    return f"{count:,} {name}{'' if count == 1 else 's'}" if count < 1000 * 365 else "a time without end"
+    return counted(count, name) if count < 1000 * 365 else "a time without end"
 
 
 def _moment(told: str) -> float | None:

@@ -37,7 +37,7 @@ from whygen.types import Edit, Picture
 from whygen.web.copying import Again, again, again_by_anchors
 from whygen.web.documents import summary_of
 from whygen.web.drawing import page
-from whygen.web.state import ReadAs, Shelved, State
+from whygen.web.state import ReadAs, Shelved, State, require_same
 
 SHORT = 1_500
 """Characters of a prompt that an address holds."""
@@ -81,13 +81,13 @@ def router(state: State) -> APIRouter:
 
     @room.get("/units/{number}")
     def unit(known_as: str, number: int, target: str = "", estimand: str = "", of: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
-        state.require(known_as, of)
+        require_same(of, state.place(known_as).mark)
         found = state.read(known_as, ReadAs(target or None, estimand or None))
         return JSONResponse(beside(found, number))
 
     @room.get("/sentences")
     def of_sentences(known_as: str, target: str = "", estimand: str = "", of: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
-        state.require(known_as, of)
+        require_same(of, state.place(known_as).mark)
         return JSONResponse(_sentences(state, known_as, target or None, estimand or None))
 
     return room

@@ -21,7 +21,7 @@ from whygen.results.summary.texts import headline as texts_headline
 from whygen.web.drawing import page
 from whygen.web.gallery_data import Gallery
 from whygen.web.gallery_texts import TextGallery
-from whygen.web.state import Shelved, State
+from whygen.web.state import Shelved, State, require_same
 
 MOST_OPEN = 4
 """Galleries that are kept open."""
@@ -163,6 +163,5 @@ class Opened:
             self._held[known_as] = held
             while len(self._held) > MOST_OPEN:
                 del self._held[next(iter(self._held))]
-        if of not in ("", held.mark):
-            raise UsageError("Another explanation was saved here since this page was opened. Load the page anew.")
+        require_same(of, held.mark)
         return held

@@ -82,6 +82,20 @@ class Shelved:
         return hashlib.sha256(repr(self.stamp()[:3]).encode()).hexdigest()[:12]
 
 
+def require_same(of: str, mark: str) -> None:
+    """Refuse to answer a page that shows something else than what lies there now.
+
+    Args:
+        of: the mark of what the page shows; empty where it does not say.
+        mark: of what lies there now.
+
+    Raises:
+        UsageError: if they differ.
+    """
+    if of not in ("", mark):
+        raise UsageError("Another explanation was saved here since this page was opened. Load the page anew.")
+
+
 def _time(file: Path) -> int:
     with suppress(OSError):
         return file.stat().st_mtime_ns
@@ -159,20 +173,6 @@ class State:
                 "viewer was started on other folders."
             )
         return found
-
-    def require(self, known_as: str, mark: str) -> None:
-        """Refuse to answer a page that shows something else than what lies there now.
-
-        Args:
-            known_as: the id of the explanation.
-            mark: `Shelved.mark` as it was when the page was drawn; any, where it is empty.
-
-        Raises:
-            MissingError: if there is none.
-            UsageError: if another one was saved there since.
-        """
-        if mark not in ("", self.place(known_as).mark):
-            raise UsageError("Another explanation was saved here since this page was opened. Load the page anew.")
 
     def explanation(self, known_as: str) -> Explanation:
         """The explanation with that id, with its evidence; read again when its file has changed.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
-from whygen.errors import UnknownNameError, UsageError, nearest
+from whygen.errors import UnknownNameError, UsageError, meant
 from whygen.prompt.units.chats import CHAT_KINDS, PART, ChatUnits, split_chat
 from whygen.prompt.units.checks import check_source
 from whygen.prompt.units.pieces import Piece, Sent, Units, numbered, pin_pieces
@@ -158,13 +158,14 @@ def check_kind(units: str, prompt: Source, kinds: Collection[str]) -> None:
     for name, others in (("Chat", CHAT_KINDS), ("Template", TEMPLATE_KINDS)):
         if units in others:
             raise UsageError(f"units={units!r} needs a {name}, and the prompt is a {type(prompt).__name__}.")
+    unknown = UnknownNameError("kind of unit", units, kinds)
     for name, others in (("Chat", CHAT_KINDS), ("Template", TEMPLATE_KINDS)):
-        if nearest(units, kinds) is None and (near := nearest(units, others)) is not None:
+        if unknown.nearest is None and (asked := meant(units, others)):
             raise UsageError(
-                f"Unknown kind of unit {units!r}. Did you mean {near!r}? That needs a {name}, and the prompt is a "
+                f"Unknown kind of unit {units!r}.{asked} That needs a {name}, and the prompt is a "
                 f"{type(prompt).__name__}; of this: {', '.join(sorted(kinds))}."
             )
-    raise UnknownNameError("kind of unit", units, kinds)
+    raise unknown
 
 
 Input: TypeAlias = str | Values
