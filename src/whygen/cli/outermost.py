@@ -177,7 +177,7 @@ def _by_place(error: BaseException, sentence: str, context: Any) -> str | None:
     if places and option.lstrip("-").lower() in names | {context.command.name}:
         return f"{option} is no option: it is given by its place, as in `{line}`"
     if places and sentence.startswith("Got unexpected extra argument"):
-        quotes = "A text of several words stands in quotes. " if "TEXT" in line else ""
+        quotes = "A text of several words stands in quotes. " if "@FILE" in line else ""
         first = next((each.opts[0] for each in context.command.params if each.param_type_name == "option"), "")
         return f"{sentence}. The line is `{line}`. {quotes}All else is named by its option, such as {first}"
     return None

@@ -144,6 +144,8 @@ def _no_json(text: str, named: str, error: ValueError) -> DataError:
 _SHOWN = 300
 """Characters in which keys are looked for before the first of them are shown."""
 _PYTHON = re.compile(r"\s*[\[{]+\s*'")
+_HEAD = r"(?:%YAML.*\n)?(?:---.*\n)?(?:#.*\n)*"
+"""What YAML may begin with."""
 _TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\s*(?:data|event):"), "an answer in pieces without its request: give both, {request, response}"),
     (re.compile(r"[*>] .*\n|\* "), "what curl says of a transfer (-v), without what it sent: give the command itself"),
@@ -156,10 +158,10 @@ _TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
         "a program or a command that is not read: give the JSON of what it sends, or a curl command",
     ),
     (
-        re.compile(r"(?:version: .*\n)?interactions:\s*\n *- "),
+        re.compile(rf"{_HEAD}(?:version: .*\n)?interactions:\s*\n *- "),
         "a cassette of vcrpy as YAML: record it with serializer='json', or give the same as JSON",
     ),
-    (re.compile(r"(?:---.*\n)?(?:#.*\n)*(?:- )?[\w-]+:(?: .*)?\r?\n *(?:[\w-]+:|- )"), "YAML: give the same as JSON"),
+    (re.compile(rf"{_HEAD}(?:- )?[\w-]+:(?: .*)?\r?\n *(?:[\w-]+:|- )"), "YAML: give the same as JSON"),
     (
         re.compile(r"[\w.\"-]+(?: [\w.\"-]+)?(?:[,;\t][\w.\"-]+(?: [\w.\"-]+)?)+\r?\n[^\n]*[,;\t]"),
         "a table (CSV): export it as JSON or JSON lines",

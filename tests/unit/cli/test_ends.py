@@ -59,6 +59,7 @@ def test_the_demo_tries_its_folder_before_it_explains(
         ("trim --template x", "trim MODEL [TEMPLATE"),
         ("prompt planted/additive the fox", "(fox). The line is `"),
         ("prompt planted/additive the fox ran", "A text of several words stands in quotes."),
+        ("edit demo/painter a.png make it red", "A text of several words stands in quotes."),
         ("anchors demo/digits-vae a.txt", "All else is named by its option, such as --anchors."),
         ("prompt planted/additive --buget 3", "--budget"),
     ],
