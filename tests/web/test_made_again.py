@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import whygen
@@ -202,6 +204,7 @@ def files_of_samples(folder: Path) -> None:
     rng = np.random.default_rng(0)
     for name, count in (("made", 60), ("anchors", 30), ("seen", 20), ("real", 60)):
         np.save(folder / f"{name}.npy", rng.random((count, 6, 6)).astype(np.float32))
+    shutil.copy(folder / "anchors.npy", folder / "-it's $HOME\u202e.npy")
 
 
 @pytest.mark.parametrize(
@@ -211,9 +214,10 @@ def files_of_samples(folder: Path) -> None:
         ("anchors.npy", {"alpha": 0.1, "criteria": "nearest-sample", "controls": "none", "layout": "NHW"}),
         (Path("anchors.npy"), {"criteria": ["nearest-sample", "realism"], "multiplicity": "benjamini-hochberg"}),
         ({"training": "seen.npy", "held-out": "anchors.npy"}, {"false_positives": 0.1}),
+        ("-it's $HOME\u202e.npy", {"trained": [1, 2], "shape": (6, 6)}),
         ("anchors.npy", {"roles": "foreign", "options": ModelOptions(batch_size=7), "preset": None}),
     ],
-    ids=["seeded", "named", "listed", "by role", "options"],
+    ids=["seeded", "named", "listed", "by role", "a strange name", "options"],
 )
 def test_an_explanation_by_anchors_is_made_again(
     anchors: Any, choices: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -275,8 +279,29 @@ def test_what_was_an_object_is_named_and_not_made_up(tmp_path: Path) -> None:
     assert "your_model,\n    your_anchors,\n" in told.python
     assert "reference=your_reference" in told.python
     assert told.note.startswith("Put in what was an object of your own: model, anchors and reference. No command:")
+    np.save(tmp_path / "one.npy", rng.random((50, 5)))
+    samples = rng.random((9, 5)).tolist()  # numbers, of which none is a name
+    several = whygen.explain_anchors(
+        rng.random((60, 5)), samples, reference=str(tmp_path / "one.npy"), trained=list(range(3000)), cache=None
+    )
+    assert again_by_anchors(several).note.startswith(
+        "Put in what was an object of your own: model, anchors and trained."
+    )
     bare = found.model_copy(update={"details": None})
     assert "was not kept" in again_by_anchors(bare).note
+
+
+def test_several_files_make_a_program_and_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        PIL.Image.fromarray(rng.integers(0, 255, (8, 8), dtype=np.uint8)).save(f"{number}.png")
+    np.save("made.npy", rng.random((60, 8, 8)).astype(np.float32))
+    np.save("real.npy", rng.random((60, 8, 8)).astype(np.float32))
+    found = whygen.explain_anchors("samples/made.npy", ["0.png", "1.png", "2.png"], reference="real.npy", cache=None)
+    told = again_by_anchors(found)
+    assert (told.command, told.note) == ("", "No command: anchors cannot be typed in a line.")
+    assert figures(made_by_python(told.python)) == figures(found)
 
 
 def test_no_key_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ for those of prompts). The presets are what the authors' code does (METHODS B5).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -340,7 +339,7 @@ def choose_options(preset: str | AnchorOptions | None, given: Mapping[str, Any])
 
 
 MOST_WRITTEN = 2_000
-"""Characters of an argument that is written down; a longer list is given by hand."""
+"""Characters of an argument that is written down; what is longer is given by hand."""
 
 
 def asked_of(model: object, anchors: object, given: Mapping[str, Any]) -> AskedRecord:
@@ -352,36 +351,41 @@ def asked_of(model: object, anchors: object, given: Mapping[str, Any]) -> AskedR
         given: the other arguments by name. How the run was made (its deadline, its name) is no part of them.
     """
     defaults = {each.name: each.default for each in fields(AnchorArguments)}
-    told = {name: value for name, value in given.items() if name != "run" and not _is(value, defaults.get(name))}
+    told = {
+        name: value
+        for name, value in given.items()
+        if name != "run" and not (value is None or (isinstance(value, _PLAIN) and value == defaults.get(name)))
+    }
     written = {name: _written(value) for name, value in {"model": model, "anchors": anchors, **told}.items()}
     kept: dict[str, Any] = {name: value for name, value in written.items() if value is not None}
-    return AskedRecord(
-        given=kept,
-        by_hand=tuple(name for name, value in written.items() if value is None),
-    )
+    return AskedRecord(given=kept, by_hand=tuple(name for name, value in written.items() if value is None))
 
 
-def _is(value: Any, default: Any) -> bool:
-    """Whether an argument is its default; arrays and the like never are."""
-    return value is None or (isinstance(value, str | int | float) and value == default)
+_PLAIN = (str, int, float)
 
 
 def _written(value: Any) -> JsonValue:
-    """A text, a number, a path, a list or a mapping of these, or the options of a model; None for anything else."""
-    if isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, str | Path):
-        text = str(value)
-        return text if len(text) <= MOST_WRITTEN and without_secrets(text) == text else None
+    """A text, a number, a path, a short list or mapping of these, or the options of a model; None for anything else."""
     if isinstance(value, ModelOptions):
         value = {name: each for name in declared(ModelOptions) if (each := getattr(value, name)) is not None}
-    if isinstance(value, list | tuple):
-        parts = [_written(each) for each in cast("Sequence[Any]", value)]
-        return parts if None not in parts and len(json.dumps(parts)) <= MOST_WRITTEN else None
     if isinstance(value, Mapping):
-        named = {str(name): _written(each) for name, each in cast("Mapping[Any, Any]", value).items()}
-        return named if None not in named.values() and len(json.dumps(named)) <= MOST_WRITTEN else None
-    return None
+        named = cast("Mapping[Any, Any]", value)
+        parts = _listed(list(named.values()))
+        return None if parts is None else {str(name): each for name, each in zip(named, parts, strict=True)}
+    return _listed(cast("Sequence[Any]", value)) if isinstance(value, list | tuple) else _one(value)
+
+
+def _listed(values: Sequence[Any]) -> list[str | int | float] | None:
+    parts = [_one(each) for each in values[: MOST_WRITTEN + 1]]  # a list of samples is not looked through
+    known = [each for each in parts if each is not None]
+    return known if len(known) == len(parts) and sum(len(str(each)) for each in known) <= MOST_WRITTEN else None
+
+
+def _one(value: Any) -> str | int | float | None:
+    if isinstance(value, int | float):
+        return value
+    text = str(value) if isinstance(value, str | Path) else None
+    return None if text is None or len(text) > MOST_WRITTEN or without_secrets(text) != text else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,13 +97,14 @@ class _WrittenAnchors:
     def __init__(self, asked: AskedRecord, *, brings: bool) -> None:
         given: dict[str, Any] = dict(asked.given)
         self.model: str | None = given.pop("model", None)
-        self.anchors: str | dict[str, str] | None = given.pop("anchors", None)
+        self.anchors: str | list[str] | dict[str, str] | None = given.pop("anchors", None)
         self.options: Mapping[str, Any] = given.pop("options", {})
         self.given, self.brings = given, brings
         self.by_hand = [name for name in asked.by_hand if not (brings and name == "anchors")]
 
     def told(self) -> Again:
         several = [name for name, value in self.given.items() if isinstance(value, list | dict) and name not in _JOINED]
+        several += ["anchors"] if isinstance(self.anchors, list) else []
         if not self.by_hand and not several:
             return Again(self._python(), self._command())
         put = f"Put in what was an object of your own: {listed(self.by_hand)}. " if self.by_hand else ""
@@ -115,15 +116,13 @@ class _WrittenAnchors:
         named = [f"{name}={_literal(_as_taken(value))}" for name, value in self.given.items()]
         if self.options:
             lines.insert(1, "from whygen.models import ModelOptions")
-            named.append(f"options=ModelOptions({', '.join(f'{name}={v!r}' for name, v in self.options.items())})")
+            named.append(f"options={_made(ModelOptions, self.options)}")
         named += [f"{name}=your_{name}" for name in self.by_hand if name not in ("model", "anchors")]
         if self.brings:
             lines.insert(1, "from whygen.demo.digits import digits")
         anchors = "your_anchors" if self.anchors is None else _literal(self.anchors)
         model = "your_model" if self.model is None else repr(self.model)
-        arguments = [model, 'digits("anchors")' if self.brings else anchors, *named]
-        body = "".join(f"    {each},\n" for each in arguments)
-        return "\n".join([*lines, f"explanation = whygen.explain_anchors(\n{body})", ""])
+        return _program(lines, "explain_anchors", [model, 'digits("anchors")' if self.brings else anchors, *named])
 
     def _command(self) -> str:
         places = [self.anchors] if isinstance(self.anchors, str) else list[str]()
@@ -133,7 +132,7 @@ class _WrittenAnchors:
             name: _JOINED[name].join(map(str, cast("list[object]", value))) if isinstance(value, list) else value
             for name, value in self.given.items()
         }
-        words = ["whygen", "anchors", str(self.model), *(word for each in places for word in ("--anchors", each))]
+        words = ["whygen", "anchors", str(self.model), *(word for each in places for word in _typed("--anchors", each))]
         words += [*_flags(AnchorArguments, typed), *_flags(ModelOptions, self.options)]
         return " ".join(map(_quoted, words))
 
@@ -198,13 +197,11 @@ class _Written:
         named |= {"seed": self.explanation.seed} if self.explanation.seed else {}
         arguments = [f"{name}={_literal(value)}" for name, value in named.items()]
         for cls, object_of, name in ((Settings, self.settings, "settings"), (ModelOptions, self.options, "options")):
-            inside = ", ".join(f"{key}={_literal(value)}" for key, value in _differing(object_of, cls()).items())
-            if inside:
-                arguments.append(f"{name}={cls.__name__}({inside})")
+            if inside := _differing(object_of, cls()):
+                arguments.append(f"{name}={_made(cls, inside)}")
                 lines.insert(1, f"from {'whygen.types' if cls is Settings else 'whygen.models'} import {cls.__name__}")
         model = "your_model" if self.own_model else repr(self.explanation.model)
-        body = "".join(f"    {each},\n" for each in (model, prompt, *arguments))
-        return "\n".join([*lines, f"explanation = whygen.explain_prompt(\n{body})", ""])
+        return _program(lines, "explain_prompt", [model, prompt, *arguments])
 
     def _what(self) -> tuple[list[str], str]:
         """The lines that make what is explained, and what that is called in the call."""
@@ -284,6 +281,16 @@ def _differing(one: Any, base: Any) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(one, name)) != getattr(base, name) and name != "preset"}
 
 
+def _program(lines: Sequence[str], function: str, arguments: Sequence[str]) -> str:
+    body = "".join(f"    {each},\n" for each in arguments)
+    return "\n".join([*lines, f"explanation = whygen.{function}(\n{body})", ""])
+
+
+def _made(cls: type, values: Mapping[str, Any]) -> str:
+    """An object of options as Python makes it."""
+    return f"{cls.__name__}({', '.join(f'{name}={_literal(value)}' for name, value in values.items())})"
+
+
 def _literal(value: Any) -> str:
     plain = dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else value
     return repr(plain)
@@ -306,9 +313,12 @@ def _flags(cls: type, values: Mapping[str, Any]) -> Iterator[str]:
             continue
         flag = found.option.flag or f"--{name.replace('_', '-')}"
         for each in cast("Sequence[Any]", value) if isinstance(value, tuple | list) else [value]:
-            yield f"{flag}={each}" if str(each).startswith("-") else flag
-            if not str(each).startswith("-"):
-                yield str(each)
+            yield from _typed(flag, each)
+
+
+def _typed(flag: str, value: object) -> tuple[str, ...]:
+    """One option as it is typed; what begins like another option is tied to its own."""
+    return (f"{flag}={value}",) if str(value).startswith("-") else (flag, str(value))
 
 
 def _setting(name: str, value: Any) -> tuple[str, str]:
