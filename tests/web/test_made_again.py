@@ -231,6 +231,30 @@ def test_an_explanation_by_anchors_is_made_again(
     assert figures(made_by_command(told.command, tmp_path, monkeypatch)) == figures(found)
 
 
+@pytest.mark.parametrize(
+    ("asked", "read"),
+    [
+        ({}, {"alpha": 0.2, "select": "k-center:4"}),
+        ({"alpha": 0.2, "trained": ["a"]}, {"calibration": "std", "controls": "none"}),
+        ({"alpha": 0.1, "seed": 3}, {"criteria": "realism", "alpha": 0.05}),
+    ],
+)
+def test_what_was_read_by_other_options_is_made_again(
+    asked: dict[str, Any], read: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files_of_samples(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    found = whygen.explain_anchors("samples/made.npy", "anchors.npy", reference="real.npy", cache=None, **asked)
+    again_read = whygen.AnchorExplanation.load(found.save(tmp_path / "saved")).read(**read)
+    told = again_by_anchors(again_read)
+    assert figures(made_by_python(told.python)) == figures(again_read)
+    if "criteria" in read:
+        assert told.note == "No command: what was read by some criteria cannot be typed in a line."
+        return
+    assert told.note == ""
+    assert figures(made_by_command(told.command, tmp_path, monkeypatch)) == figures(again_read)
+
+
 def figures(found: Any) -> dict[str, Any]:
     return {name: value for name, value in found.to_dict().items() if name not in {"versions", "calls"}}
 

@@ -361,6 +361,21 @@ def asked_of(model: object, anchors: object, given: Mapping[str, Any]) -> AskedR
     return AskedRecord(given=kept, by_hand=tuple(name for name, value in written.items() if value is None))
 
 
+def read_since(asked: AskedRecord, changes: Mapping[str, Any]) -> AskedRecord:
+    """What was asked, with the options by which its scores were read since: asked so, it says the same.
+
+    Criteria stand apart. Those that were scored and are not read any more may still say what comes back.
+    """
+    written = {name: _written(value) for name, value in changes.items() if name not in ("criteria", *asked.by_hand)}
+    criteria = changes.get("criteria")
+    names = [each.strip() for each in criteria.split(",")] if isinstance(criteria, str) else criteria
+    return AskedRecord(
+        given={**asked.given, **{name: value for name, value in written.items() if value is not None}},
+        by_hand=(*asked.by_hand, *(name for name, value in written.items() if value is None)),
+        only=asked.only if names is None else tuple(names),
+    )
+
+
 _PLAIN = (str, int, float)
 
 

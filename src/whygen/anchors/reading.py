@@ -30,7 +30,7 @@ from whygen.anchors.groups import group
 from whygen.anchors.labelled import Delusion, Reading, delusion, label_table
 from whygen.anchors.likeness import check_likeness
 from whygen.anchors.memorising import Memorised, memorisation
-from whygen.anchors.options import AnchorOptions
+from whygen.anchors.options import AnchorOptions, read_since
 from whygen.anchors.representing import (
     Neighbours,
     Representatives,
@@ -165,7 +165,12 @@ def read(
         )
     plan = replace(plan, controls=",".join(sorted(plan.wanted_controls & scored)) or "none")
     require_selection(plan)
-    return read_scores(scores, plan, partial(_kept, explanation), trained=trained)
+    again = read_scores(scores, plan, partial(_kept, explanation), trained=trained)
+    was, details = explanation.details, again.details
+    if was is None or was.asked is None or details is None:
+        return again
+    named = changes if trained is None else {**changes, "trained": list(trained)}
+    return again.model_copy(update={"details": details.model_copy(update={"asked": read_since(was.asked, named)})})
 
 
 def _some_of(scores: Scores, criteria: str | Sequence[str]) -> list[str]:

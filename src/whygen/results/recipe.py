@@ -188,7 +188,9 @@ class AskedRecord(Record):
     Attributes:
         given: ``model``, ``anchors`` and every argument that was no default: texts, numbers, paths, and lists of these.
         by_hand: names of the arguments that were objects (arrays, open models, functions), and must be given again.
+        only: the criteria that were read since, where these are not all that were scored.
     """
 
     given: dict[str, JsonValue]
     by_hand: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()

@@ -83,9 +83,7 @@ def again_by_anchors(explanation: AnchorExplanation | TextAnchorExplanation) -> 
     """What makes an explanation by anchors again, as far as its record says."""
     kept = explanation.scores if isinstance(explanation, TextAnchorExplanation) else explanation.details
     if kept is None or kept.asked is None:
-        return Again(
-            note="What it was asked with was not kept: an earlier version saved it, or its scores were read otherwise."
-        )
+        return Again(note="What it was asked with was not kept: an earlier version saved it.")
     sources = {} if isinstance(kept, TextScores) else kept.sources
     brings = kept.asked.given.get("model") == DIGITS and sources.get("anchors") == SOURCES["anchors"]
     return _WrittenAnchors(kept.asked, brings=brings).told()
@@ -99,12 +97,13 @@ class _WrittenAnchors:
         self.model: str | None = given.pop("model", None)
         self.anchors: str | list[str] | dict[str, str] | None = given.pop("anchors", None)
         self.options: Mapping[str, Any] = given.pop("options", {})
-        self.given, self.brings = given, brings
+        self.given, self.brings, self.only = given, brings, list(asked.only)
         self.by_hand = [name for name in asked.by_hand if not (brings and name == "anchors")]
 
     def told(self) -> Again:
         several = [name for name, value in self.given.items() if isinstance(value, list | dict) and name not in _JOINED]
         several += ["anchors"] if isinstance(self.anchors, list) else []
+        several += ["what was read by some criteria"] if self.only else []
         if not self.by_hand and not several:
             return Again(self._python(), self._command())
         put = f"Put in what was an object of your own: {listed(self.by_hand)}. " if self.by_hand else ""
@@ -122,7 +121,8 @@ class _WrittenAnchors:
             lines.insert(1, "from whygen.demo.digits import digits")
         anchors = "your_anchors" if self.anchors is None else _literal(self.anchors)
         model = "your_model" if self.model is None else repr(self.model)
-        return _program(lines, "explain_anchors", [model, 'digits("anchors")' if self.brings else anchors, *named])
+        program = _program(lines, "explain_anchors", [model, 'digits("anchors")' if self.brings else anchors, *named])
+        return program + (f"explanation = explanation.read(criteria={self.only!r})\n" if self.only else "")
 
     def _command(self) -> str:
         places = [self.anchors] if isinstance(self.anchors, str) else list[str]()

@@ -267,10 +267,12 @@ def test_json_goes_into_any_pipe(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("seconds", [0.15, 0.4, 0.8])  # all is asked soon after, and then there is nothing to end
+@pytest.mark.parametrize("seconds", [0.15, 0.4, 0.8])
 def test_a_signal_during_the_imports_is_one_line(how: signal.Signals, seconds: float, tmp_path: Path) -> None:
+    # Where the imports take less, it comes while the model thinks: a fast one would be done.
+    (tmp_path / "slow.py").write_text("import time\n\ndef said(prompt):\n    time.sleep(30)\n    return prompt\n")
     process = subprocess.Popen(
-        [sys.executable, "-c", EARLY, "prompt", "demo/storyteller", "some words"],
+        [sys.executable, "-c", EARLY, "prompt", "py/slow:said", "some words"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True,
         preexec_fn=hear_signals,  # noqa: PLW1509 - the child starts its program at once
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 from whygen._arguments import short
 from whygen.anchors.memorising import require_reference_role
+from whygen.anchors.options import read_since
 from whygen.anchors.texts import reading
 from whygen.anchors.texts.measured import TextSide
 from whygen.anchors.texts.reading import Levels
@@ -151,6 +152,5 @@ def read(explanation: TextAnchorExplanation, changes: Mapping[str, Any]) -> Text
     found = told(anchors, reference, levels, explanation.seed, said=scores.said, noticed=scores.noticed)
     if scores.asked is not None:
         named = {"reference_role" if name == "role" else name: value for name, value in changes.items()}
-        asked = scores.asked.model_copy(update={"given": {**scores.asked.given, **named}})
-        scores = scores.model_copy(update={"asked": asked})
+        scores = scores.model_copy(update={"asked": read_since(scores.asked, named)})
     return explanation.model_copy(update={**found, "scores": scores})
