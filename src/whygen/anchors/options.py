@@ -369,8 +369,9 @@ def read_since(asked: AskedRecord, changes: Mapping[str, Any]) -> AskedRecord:
     written = {name: _written(value) for name, value in changes.items() if name not in ("criteria", *asked.by_hand)}
     criteria = changes.get("criteria")
     names = [each.strip() for each in criteria.split(",")] if isinstance(criteria, str) else criteria
+    kept: dict[str, Any] = {name: value for name, value in written.items() if value is not None}
     return AskedRecord(
-        given={**asked.given, **{name: value for name, value in written.items() if value is not None}},
+        given={**asked.given, **kept},
         by_hand=(*asked.by_hand, *(name for name, value in written.items() if value is None)),
         only=asked.only if names is None else tuple(names),
     )
