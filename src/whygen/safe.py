@@ -24,7 +24,42 @@ TELLTALE: Final = 8
 STAND_IN: Final = "[key]"
 _SECRET_NAMES = re.compile(r"(?i)(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$")
 _PARAMETER = r"(?:api[-_]?key|subscription[-_]key|key|(?:access[-_]?)?token|sig|signature|passw(?:or)?d|pwd|secret)"
+_UNLOCKS = (
+    r"(?:passw(?:or)?d|passphrase|passwort|kennwort|mot\s?de\s?passe|contraseña|senha|пароль|"
+    r"密码|密碼|パスワード|비밀번호|رمز عبور|گذرواژه)"
+)
+"""What people and files call a password: English, German, French, Spanish, Portuguese, Russian, Chinese and so on."""
+_HELD = (
+    r"(?:api|access|account|private|signing|encryption|master|secret)[-_ ]?key|secret[-_ ]access[-_ ]key|secret|"
+    r"(?:access|auth|bearer|refresh|session|secret|security|api|bot)[-_ ]?token"
+)
+_QUOTE = r"\\{0,3}[\"']?"
+_VALUE = r"(?!https?:|[\[{<$%*])(?=[^\s\"'\\,;<>]{0,64}\d)(?=[^\s\"'\\,;<>]{0,64}[^\W\d_])[^\s\"'\\,;<>]{6,4096}"
+"""What no word of a sentence looks like: letters and digits in one, and no address or place-holder."""
+_NAMED: Final = (
+    (re.compile(rf"(?i)((?:{_UNLOCKS}|{_HELD}){_QUOTE}\s{{0,4}}[:=\uff1a]\s{{0,4}}{_QUOTE}){_VALUE}"), r"\1[key]"),
+    (re.compile(rf"(?i)({_UNLOCKS}\s(?:is|ist|lautet|est|es|=)\s{_QUOTE}){_VALUE}"), r"\1[key]"),
+)
+"""What stands behind a name for a secret."""
+_NAMES: Final = (
+    "pass",
+    "kennwort",
+    "contraseña",
+    "senha",
+    "key",
+    "secret",
+    "token",
+    "пароль",
+    "密",
+    "パス",
+    "비밀",
+    "رمز",
+    "گذر",
+)
+"""One of them stands in each of those names: most texts hold none, and need not be gone over for it."""
 _PATTERNS: Final = (
+    (re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]{1,16384}(?:-----END [A-Z ]{0,40}-----)?"), STAND_IN),
+    (re.compile(r"(?i)(\bauthorization['\"]?\s{0,4}[:=]\s{0,4}['\"]?(?:bearer|basic)\s)[^\s'\",}\[]{6,}"), r"\1[key]"),
     (re.compile(r"(?i)(\b(?:bearer|basic)\s+)(?=[^\s'\",}]*[\d._=+/-])[^\s'\",}]{6,}"), r"\1[key]"),
     (
         re.compile(r"(?i)((?:x-api-key|api[-_]key|authorization)['\"]?\s*[:=]\s*['\"]?)(?!bearer|basic)[^\s'\",}&]+"),
@@ -36,7 +71,9 @@ _PATTERNS: Final = (
     (re.compile(r"(?<![\w@/.])[\w.%+~-]{1,256}:[^\s/@'\"<>]{1,256}@(?=[\w\[])"), ""),
     (re.compile(rf"(?i)([?&;]{_PARAMETER}=)[^&#\s'\"<>;]+"), r"\1[key]"),
     (re.compile(r"\b(?:gsk_|xai-|hf_|gh[pousr]_|github_pat_|glpat-|pplx-|r8_|nvapi-|fw_|AIza)[\w-]{20,}"), STAND_IN),
-    (re.compile(r"\bAKIA[A-Z0-9]{16}\b"), STAND_IN),
+    (re.compile(r"\b(?:[sr]k_(?:live|test)_|whsec_|xox[a-z]-|xapp-|npm_|pypi-|dop_v1_|shpat_)[\w-]{16,}"), STAND_IN),
+    (re.compile(r"\b(?:ya29\.|SG\.)[\w.-]{20,}"), STAND_IN),
+    (re.compile(r"\bA(?:KI|SI)A[A-Z0-9]{16}\b"), STAND_IN),
     (re.compile(r"\bsk-[\w*-]{6,}"), STAND_IN),
     (re.compile(r"\beyJ[\w-]{8,4096}\.[\w-]{8,4096}\.[\w-]*"), STAND_IN),
 )
@@ -75,7 +112,8 @@ def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> 
     for name, value in known.items() if len(text) >= TELLTALE else ():
         if len(value) >= TELLTALE and value in text and _SECRET_NAMES.search(name):
             text = text.replace(value, STAND_IN)
-    for pattern, instead in _PATTERNS:
+    lower = text.lower()
+    for pattern, instead in (*_NAMED, *_PATTERNS) if any(name in lower for name in _NAMES) else _PATTERNS:
         text = pattern.sub(instead, text)
     return text
 

@@ -53,6 +53,46 @@ def test_what_looks_like_a_key_or_a_password_goes_and_the_rest_stays(said: str, 
     assert str(UsageError(said)) == kept
 
 
+@pytest.mark.parametrize(
+    ("said", "secret"),
+    [
+        ("DB_PASSWORD=Tr0ub4dor&3", "Tr0ub4dor&3"),
+        ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCY"),
+        ('{"client_secret": "9f8e7d6c5b4a39281"}', "9f8e7d6c5b4a39281"),
+        ('{\\"password\\": \\"hunter2-99\\"}', "hunter2-99"),
+        ("The password is hunter2-99, she said.", "hunter2-99"),
+        ("Passwort: Geheim-2024!", "Geheim-2024"),
+        ("密码：abc12345", "abc12345"),
+        ("رمز عبور: abc12345", "abc12345"),
+        ("auth_token: 0a1b2c3d4e5f6a7b", "0a1b2c3d4e5f6a7b"),
+        ("AccountName=x;AccountKey=Eby8vdM02xNOcq+IFsuFq2U==;EndpointSuffix=c", "Eby8vdM02xNOcq"),
+        ("pay by sk_live_4eC39HqLyjWDarjtT1zdp7dc", "4eC39HqLyjWDarjtT1zdp7dc"),
+        ("xoxb-2048-123456789012-abcDEFghiJKL", "abcDEFghiJKL"),
+        ("ya29.a0AfH6SMBx1234567890abcdefghij", "a0AfH6SMBx"),
+        ("ASIAIOSFODNN7EXAMPLE", "IOSFODNN7"),
+        ("Authorization: Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEvQIBADANBgkq\n-----END RSA PRIVATE KEY-----", "MIIEvQIBADANBgkq"),
+    ],
+)
+def test_what_a_tool_read_from_a_file_of_secrets_is_no_secret_any_more(said: str, secret: str) -> None:
+    assert secret not in without_secrets(said, {})
+    assert "[key]" in without_secrets(said, {})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Your password: must have 8 characters.", "The password is wrong. Try 2 more.", "max_tokens: 16384",
+        "next_page_token: abc123def456", "The secret = love", "Secret: the 3 bears", "token: the smallest unit",
+        'password = input("Password 1: ")', "def f(password: str, token: int)", '{"password": {"type": "string"}}',
+        "reset-password: https://example.org/reset1", "password: {{PASSWORD_1}}", "the sk-learn estimator",
+        "secret_santa: Ann4",
+    ],
+)  # fmt: skip
+def test_what_only_speaks_of_passwords_stays(said: str) -> None:
+    assert without_secrets(said, {}) == said
+
+
 def test_keys_of_the_environment_go_whatever_they_look_like() -> None:
     environment = {"MY_BOX_API_KEY": "plain words here", "HOME": "/home/someone", "SHORT_TOKEN": "none"}
     said = "asked with plain words here from /home/someone, none"

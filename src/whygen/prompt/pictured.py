@@ -107,7 +107,8 @@ def _showing(message: Message, left: Iterator[Picture | None]) -> Message:
 def picture_cut(prompt: Source, options: PromptOptions) -> tuple[str, Cut] | None:
     """How the text of a chat is cut, and how its pictures are; None where pictures are no units.
 
-    ``image`` and ``region`` go with words; ``sentence+image`` says with what. Parts of a call count images among them.
+    ``image`` and ``region`` go with words; ``sentence+image`` says with what, in either order. Parts of a call count
+    images among them.
 
     Raises:
         UsageError: if the chat has no picture.
@@ -115,6 +116,8 @@ def picture_cut(prompt: Source, options: PromptOptions) -> tuple[str, Cut] | Non
     if not isinstance(prompt, Chat) or not isinstance(options.units, str):
         return None
     head, plus, tail = options.units.partition("+")
+    if head in CUTS and plus:
+        head, tail = tail, head
     words, how = (head, tail) if plus else ("word", head) if head in CUTS else (head, "")
     seen = any(message.images for message in prompt.messages)
     if words == PART and not how and seen:

@@ -16,7 +16,7 @@ from whygen.prompt.findings import Findings
 from whygen.prompt.intervals import LIKE_THESE, Collapse, collapsed
 from whygen.prompt.noise import MOST
 from whygen.prompt.plan import REDRAWS
-from whygen.prompt.targets import Counts, Target, Timed
+from whygen.prompt.targets import Counts, HearsRefusals, Target, Timed
 from whygen.prompt.units import ChatUnits
 from whygen.results.evidence import Sample
 from whygen.results.prompt import Fidelity, InteractionRecord, Warned
@@ -148,7 +148,7 @@ def _empty_reference(signs: Signs) -> str | None:
 
 
 def _refused_reference(signs: Signs) -> str | None:
-    if signs.reference.finish != "refused":
+    if signs.reference.finish != "refused" or isinstance(signs.target, HearsRefusals):
         return None
     return (
         "The model refused the whole prompt (a safety checker, or a blank picture): attributions say what keeps it "
@@ -210,7 +210,8 @@ def _odd_answers(signs: Signs) -> str | None:
     perturbed = signs.perturbed
     made = {id(s) for s, output in zip(signs.samples, signs.outputs, strict=False) if output.medium is not None}
     empty = sum(not sample.said.strip() and id(sample) not in made for sample in perturbed)
-    refused = sum(sample.finish == "refused" for sample in perturbed)
+    heard = isinstance(signs.target, HearsRefusals)  # a refusal is what is measured then, and not far from it
+    refused = 0 if heard else sum(sample.finish == "refused" for sample in perturbed)
     if empty + refused < max(1, len(perturbed) // 20):
         return None
     return (

@@ -26,8 +26,8 @@ class PartTest(Record):
         p_value: of its having none, one-sided; None where the answers were no choice of yes or no.
         named: whether it had one, after false-discovery control at 5% over the parts of its kind: the suspects, and the
             request's own.
-        without: answers that took the action where this part was left out and a named suspect was kept; of the
-            request's own parts alone.
+        without: answers that took the action where this part was left out and a named suspect was kept, of the
+            request's own parts alone; where nothing is named, of every part.
     """
 
     unit: int
@@ -79,6 +79,7 @@ class Why(Record):
         kept: answers that took it where the accused parts were sent, and others at random; None without any.
         alone: answers that took it where the accused parts were sent and nothing else that could be left out; None
             where that was not asked.
+        masked: all answers to requests with parts taken away that took it; None in records of before it was kept.
         missing: answers that took it where none of the named parts was sent.
         parts: every part, in the order of the units.
         shown: samples that show it: a pair of answers with and without what was named; empty where there is none.
@@ -92,9 +93,15 @@ class Why(Record):
     empty: Rate | None = None
     kept: Rate | None = None
     alone: Rate | None = None
+    masked: Rate | None = None
     missing: Rate | None = None
     parts: tuple[PartTest, ...]
     shown: tuple[int, ...] = ()
+
+    @property
+    def comes_anyway(self) -> bool:
+        """Whether the action comes without all that is named as well, in more than half of the answers."""
+        return self.missing is not None and self.missing.low > 0.5
 
     @property
     def accused(self) -> tuple[PartTest, ...]:

@@ -87,6 +87,14 @@ def test_a_call_of_tools_keeps_standing_without_its_picture() -> None:
     assert keeping(units, {"Look", "up"}).messages[2] == Message("tool", "…", answers="c")
 
 
+def test_what_is_cut_with_what_may_be_said_in_either_order_and_is_listed_where_it_is_unknown() -> None:
+    for way in ("sentence+region", "region+sentence"):
+        assert picture_cut(PARTS, PromptOptions(units=way)) == ("sentence", "region")
+    with pytest.raises(UsageError, match="Did you mean 'region'") as refused:
+        explain_prompt("planted/picture-words", PARTS, units="regions")
+    assert "image" in str(refused.value)
+
+
 def test_pictures_and_words_can_be_pinned() -> None:
     units = cut(PLAIN, "image", pin=["image 2", "role:user"])
     assert units.texts == ("image 1",)

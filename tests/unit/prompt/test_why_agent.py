@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from whygen.prompt.why import words
 from whygen.prompt.why.door import aim_at
 from whygen.records import Call
 from whygen.results.prompt import PromptExplanation, TargetRecord
-from whygen.types import Chat, Message, Output, Request, ToolCall
+from whygen.results.why import Why
+from whygen.types import Chat, Message, Output, Request, Tool, ToolCall
 
 VERDICTS: dict[Case, str] = {
     "user": "request", "injected": "suspects", "redundant": "suspects", "together": "suspects",
@@ -201,9 +203,9 @@ def test_the_rate_of_wrong_accusations_is_the_one_that_was_measured() -> None:
         ("tool:send_email", "answering without a call of send_email"),
         ('tool:"mail.send"', "the call of mail.send"),
         ("tool", "the call of mail.send"),
-        ('tool:"mail.send".to', "mail.send with to = 'a'"),
-        ('tool:"mail.send".body', f"mail.send with body = {repr('long' * 50)[:59]}…"),
-        ('tool:"mail.send".cc.name', "mail.send with this cc.name"),
+        ('tool:"mail.send".to', "the call of mail.send with to = 'a'"),
+        ('tool:"mail.send".body', f"the call of mail.send with body = {repr('long' * 50)[:59]}…"),
+        ('tool:"mail.send".cc.name', "the call of mail.send with this cc.name"),
         ("refusal", "answering without a refusal"),
         ("exact", "this answer (exact)"),
     ],
@@ -213,6 +215,90 @@ def test_what_was_done_is_said_in_words_of_bounded_length(name: str, told: str) 
     record = TargetRecord(name=name, distance="", unit="")
     assert words.action(record, Output(calls=(made,))) == told
     assert words.action(TargetRecord(name="refusal", distance="", unit=""), Output(finish="refused")) == "the refusal"
+
+
+def _desk(results: int = 6) -> Chat:
+    """A desk with so many results of a tool, number by number."""
+    turns = [Message("system", "You are the desk."), Message("user", "Read them.")]
+    for number in range(results):
+        turns.append(Message("assistant", "", calls=(ToolCall("read", json.dumps({"n": number}), f"c{number}"),)))
+        turns.append(Message("tool", f"Note {number}.", answers=f"c{number}"))
+    return Chat(turns, (Tool("pay", "Pays."), Tool("read", "Reads.")))
+
+
+def _paid(*rule: Sequence[str]) -> Callable[[Request], Output]:
+    """A model that pays where all of one of these lists of texts are sent."""
+
+    def model(request: Request) -> Output:
+        assert isinstance(request.prompt, Chat)
+        said = " ".join(message.text for message in request.prompt.messages)
+        acts = any(all(text in said for text in texts) for texts in rule)
+        return Output(calls=(ToolCall("pay", "{}", "p"),)) if acts else Output(text="Read.")
+
+    return model
+
+
+def _found(model: Callable[[Request], Output], **choices: object) -> Why:
+    call = Call(chat=_desk(), answer=Output(calls=(ToolCall("pay", "{}", "p"),)))
+    why = whygen.explain_prompt(model, call, cache=None, **choices).why  # pyright: ignore[reportArgumentType]
+    assert why is not None
+    return why
+
+
+def test_an_action_that_comes_whatever_is_taken_away_is_not_laid_to_the_budget() -> None:
+    why = _found(_paid([]))
+    assert why.verdict == "untold"
+    assert why.sentences[0].startswith("The call of pay comes whatever is taken away, in ")
+    pinned = _found(_paid(["Note 2"]), pin=["part:tool result 3"])
+    assert "no part that can be left out is needed" in pinned.sentences[0]
+
+
+def test_an_action_that_takes_much_at_once_says_so_and_has_its_proof() -> None:
+    why = _found(_paid([f"Note {number}" for number in range(6)]))
+    assert why.verdict == "untold"
+    assert why.masked is not None
+    assert why.masked.high < 0.3
+    assert "it takes many of them at once" in why.sentences[0]
+    assert any("taken away: 0 of" in sentence for sentence in why.sentences)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_comes_mostly_without_the_named_parts_is_never_said_to_come_from_them(seed: int) -> None:
+    why = _found(_paid(["Note 0"], ["Note 1"], ["Note 2"], ["Note 3"], ["Note 4"]), seed=seed)
+    if why.comes_anyway:
+        assert why.verdict in {"open", "untold"}
+        assert " comes without " in why.sentences[0]
+    else:
+        assert why.missing is None or why.missing.low <= 0.5
+    assert any(part.named for part in why.parts) or "no part is needed by itself" in why.sentences[0]
+
+
+def test_a_number_in_a_json_is_the_one_that_was_recorded_or_another() -> None:
+    def model(request: Request) -> str:
+        assert isinstance(request.prompt, Chat)
+        said = request.prompt.messages[-1].text
+        return json.dumps({"total": 431 if "431" in said else 0, "unit": "EUR"})
+
+    docs = [
+        f'<document index="{n}">\n{text}\n</document>' for n, text in enumerate(("May is paid.", "June: 431.", "July."))
+    ]
+    asked = Chat([Message("system", "Answer as JSON."), Message("user", "\n".join([*docs, "\nHow much is June?"]))])
+    call = Call(chat=asked, answer=Output(text='{"total": 431, "unit": "EUR"}'))
+    found = whygen.explain_prompt(model, call, target="json:total", cache=None)
+    why = found.why
+    assert why is not None
+    assert (why.verdict, [part.name for part in why.parts if part.named]) == ("suspects", ["document 1"])
+    assert why.sentences[0].startswith("The field total = 431 comes from document 1 (")
+    assert max(unit.attribution for unit in found.units) == pytest.approx(431)  # its size stays that of the number
+    kept = whygen.explain_prompt(model, call, target="json:unit", cache=None).why
+    assert kept is not None
+    assert kept.sentences[0].startswith('The field unit = "EUR" comes whatever is taken away')
+
+
+def test_a_tool_that_was_called_before_says_how_its_arguments_are_explained() -> None:
+    again = Output(calls=(ToolCall("read", '{"n": 9, "of.what": 1}', "z"),))
+    assert aim_at(again, recorded=True, before=[ToolCall("pay", "{}", "p")]).reason.endswith("calls it")
+    assert "--target tool:read.n explains" in aim_at(again, recorded=True, before=[ToolCall("read", "{}", "r")]).reason
 
 
 def test_what_masks_leave_open_is_asked_of_the_accused_parts_alone_and_read_back(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 import whygen
 from whygen.cli.app import app
 from whygen.errors import DataError, ModelError, UnknownNameError, UsageError
+from whygen.media.pictures import picture_of
 from whygen.prompt.units import chats, split
 from whygen.prompt.units.transcripts import transcript_text
 from whygen.prompt.why.settings import options_of, protocol_of, sent_as, settings_for
@@ -113,7 +115,7 @@ def test_an_argument_of_the_tool_is_explained_on_demand(record: Path) -> None:
     assert code == 0, told
     why = json.loads(told)["why"]
     assert why["verdict"] == "suspects"
-    assert why["action"].startswith("send_email with to = ")
+    assert why["action"].startswith("the call of send_email with to = ")
 
 
 def test_a_record_without_its_answer_is_asked_for_one_that_is_paid_once(tmp_path: Path) -> None:
@@ -346,6 +348,26 @@ def test_a_dry_run_says_what_is_explained_of_which_parts_and_what_is_not_sent(tm
     assert "The definition of pay is always sent" in said
     about = whygen.forecast("planted/agent", call).about
     assert about[2].startswith("Parts: tool definition look; tool definition read; user message 1, part 1")
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        {"units": "message"}, {"units": "paragraph"}, {"units": "line"}, {"units": "sentence"}, {"units": "word"},
+        {"units": "sentence+image"}, {"hierarchy": "auto", "budget": 256},
+        {"units": "sentence", "within": ["tool result 1"]},
+    ],
+)  # fmt: skip
+def test_the_definition_of_the_called_tool_is_always_sent_however_the_call_is_cut(cut: dict[str, object]) -> None:
+    planted = planted_call(np.random.default_rng(5), case="injected", parts=6)
+    turns = list(planted.chat.messages)
+    if "image" in str(cut.get("units")):
+        turns[1] = replace(turns[1], images=(picture_of(np.full((8, 8, 3), 9, dtype=np.uint8)),))
+    call = Call(chat=replace(planted.chat, messages=turns), answer=planted.answer)
+    found = whygen.explain_prompt("planted/agent", call, cache=None, **cut)  # pyright: ignore[reportArgumentType]
+    assert "tool-always-sent" in {warning.code for warning in found.warnings}
+    assert not [unit for unit in found.units if "Sends an e-mail" in unit.text]
+    assert "Sends an e-mail" in found.prompt
 
 
 def test_what_brings_tools_of_other_names_is_always_sent_where_one_of_them_is_called() -> None:

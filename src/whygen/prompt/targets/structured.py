@@ -105,6 +105,10 @@ class JsonField:
         score = _agree if _as_number(wanted[0]) is None else _minus_gap
         return np.array([[score(one, other) for other in wanted] for one in said], dtype=np.float64).mean(axis=1)
 
+    def unchanged(self, reference: Output) -> float:
+        """The effect of an answer that says in the field what the reference does: a distance of 0, or agreement."""
+        return 1.0 if _as_number(read_field(reference.said, self.path)) is None else 0.0
+
     def outcomes(self, outputs: Sequence[Output], references: Sequence[Output]) -> tuple[str, ...]:
         """What each output says in the field, or why nothing."""
         del references

@@ -146,6 +146,10 @@ def _plain(prompt: Source) -> str:
     )
 
 
+PICTURE_KINDS = ("image", "region")
+"""What a chat with pictures is cut by besides, alone or as ``sentence+image``."""
+
+
 def check_kind(units: str, prompt: Source, kinds: Collection[str]) -> None:
     """Refuse a kind of unit that such a prompt does not have.
 
@@ -158,7 +162,8 @@ def check_kind(units: str, prompt: Source, kinds: Collection[str]) -> None:
     for name, others in (("Chat", CHAT_KINDS), ("Template", TEMPLATE_KINDS)):
         if units in others:
             raise UsageError(f"units={units!r} needs a {name}, and the prompt is a {type(prompt).__name__}.")
-    unknown = UnknownNameError("kind of unit", units, kinds)
+    of_pictures = PICTURE_KINDS if isinstance(prompt, Chat) else ()
+    unknown = UnknownNameError("kind of unit", units, [*kinds, *of_pictures])
     for name, others in (("Chat", CHAT_KINDS), ("Template", TEMPLATE_KINDS)):
         if unknown.nearest is None and (asked := meant(units, others)):
             raise UsageError(

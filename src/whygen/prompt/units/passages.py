@@ -121,7 +121,7 @@ def _block(text: str, block: Tagged, counts: dict[str, int], depth: int) -> Pass
             return made
     counts[label] = counts.get(label, 0) + 1
     alone = kind == "part" and counts[label] == 1
-    name = label if alone else f"{label} {block.number or counts[label]}"
+    name = label if alone else f"{label} {counts[label] if block.number is None else block.number}"
     return Passages([Passage(block.start, block.end, kind, name)])
 
 

@@ -20,11 +20,11 @@ from whygen.prompt.why.settings import Notices, model_of, options_of, protocol_o
 from whygen.prompt.why.suspects import named_parts
 from whygen.records import Call
 from whygen.records.makers import NO_MODEL
-from whygen.results.prompt import PromptExplanation
+from whygen.results.prompt import PromptExplanation, Warned
 from whygen.results.why import CallRecord
 from whygen.safe import read_json
 from whygen.texts import nfc
-from whygen.types import Chat, Failure, Output, Request, Tool
+from whygen.types import Chat, Failure, Output, Request, Tool, ToolCall
 
 PROOF = 8
 """Calls of the budget that are its proof: the accused parts sent alone, where it is open whether the request's own are
@@ -76,7 +76,7 @@ def call_question(
     how = {**how, "settings": how["settings"] or settings, "options": options}
     aim = None
     if "target" not in choices and preset is None and call.answer is not None:
-        aim = aim_at(call.answer, recorded=True)
+        aim = aim_at(call.answer, recorded=True, before=_before(call.chat))
     given = {**({} if aim is None else {"target": aim.target}), **choices}
     if given.get("hierarchy") is None:
         given = {"units": "part", "suspect": (), **given}
@@ -106,7 +106,7 @@ def _with_tools(chosen: PromptOptions, chat: Chat, answer: Output | None) -> tup
     lacking = bool(made - {tool.name for tool in chat.tools})
     called = list(dict.fromkeys(tool.name for tool in chat.tools if tool.name in made or (lacking and _gives(tool))))
     pins = [f"part:tool definition {name}" for name in called]
-    if not pins or (chosen.units != "part" and not chosen.within):
+    if not pins:
         return chosen, ()
     text = f"The definition of {', '.join(called)} is always sent: without it there is no call to explain."
     return replace(chosen, pin=tuple(dict.fromkeys((*chosen.pin, *pins)))), (("tool-always-sent", text),)
@@ -200,11 +200,14 @@ def explain_call(
         from whygen.prompt.long import explain_hierarchy
 
         check_hierarchy(chosen)
-        return explain_hierarchy(asked.model, call.chat, chosen, **asked.how)
+        explanation = explain_hierarchy(asked.model, call.chat, chosen, **asked.how)
+        told = tuple(Warned(code=code, text=text) for code, text in notices)
+        known = {"call": _record(call, aim), "warnings": (*told, *explanation.warnings)}
+        return explanation.model_copy(update=known)
     with open_session(asked.model, chosen, **asked.how) as session:
         if aim is None and "target" not in choices and chosen.target == DEFAULT.target:
             answer = _answer(session, call)
-            aim = aim_at(answer, recorded=False)
+            aim = aim_at(answer, recorded=False, before=_before(call.chat))
             chosen, told = _cut(replace(chosen, target=aim.target), call.chat, answer, choices)
             notices = (*notices, *told)
         question = session.question(call.chat, chosen)
@@ -212,11 +215,14 @@ def explain_call(
         asker.recorded, asker.told = call.answer, notices
         found = find(ask(asker, question), question.plan, asker.meter, how["seed"])
         explanation = explained(found, asker, further=chosen.sets or 0)
-    record = CallRecord(
+    return explanation.model_copy(update={"call": _record(call, aim)})
+
+
+def _record(call: Call, aim: Aim | None) -> CallRecord:
+    return CallRecord(
         protocol=call.protocol, model=call.model or None, origin=call.origin, recorded=call.answer is not None,
         reason="" if aim is None else aim.reason,
     )  # fmt: skip
-    return explanation.model_copy(update={"call": record})
 
 
 def _answer(session: Session, call: Call) -> Output:
@@ -244,17 +250,19 @@ class Aim(NamedTuple):
     reason: str
 
 
-def aim_at(answer: Output, *, recorded: bool) -> Aim:
+def aim_at(answer: Output, *, recorded: bool, before: Sequence[ToolCall] = ()) -> Aim:
     """What to explain of an answer.
 
     Args:
         answer: the recorded one, else what the model says now.
         recorded: whether it stood in the record.
+        before: calls that stand in the conversation already.
     """
     who = "the recorded answer" if recorded else "the answer, which the record does not hold and was asked for,"
     names = list(dict.fromkeys(call.name for call in answer.calls))
     if len(names) == 1 and '"' not in names[0]:
-        return Aim(f"tool:{_quoted(names[0])}", f"whether {names[0]} is called, as {who} calls it")
+        head = f"tool:{_quoted(names[0])}"
+        return Aim(head, f"whether {names[0]} is called, as {who} calls it{_again(head, answer, before)}")
     if names:
         return Aim("tool", f"which tools are called, as {who} calls {', '.join(names)}")
     if read_refusal(answer).value == "refused":
@@ -266,6 +274,20 @@ def aim_at(answer: Output, *, recorded: bool) -> Aim:
         others = ", ".join(f"json:{name}" for name in fields)
         return Aim("exact", f"the whole JSON, as {who} is JSON; --target {others} explains a field of it")
     return Aim("auto", f"the text, as {who} calls no tool and refuses nothing")
+
+
+def _before(chat: Chat) -> list[ToolCall]:
+    return [each for message in chat.messages for each in message.calls]
+
+
+def _again(head: str, answer: Output, before: Sequence[ToolCall]) -> str:
+    """How to explain what a tool is called with, where it was called before with something else."""
+    values = answer.calls[0].values
+    names = [*cast("dict[str, object]", values)] if isinstance(values, dict) else []
+    told = ", ".join(f"{head}.{name}" for name in names if "." not in name)
+    if not told or all(each.name != answer.calls[0].name for each in before):
+        return ""
+    return f"; it was called before, and --target {told} explains what it is called with"
 
 
 def _quoted(name: str) -> str:

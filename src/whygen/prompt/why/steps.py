@@ -48,7 +48,9 @@ class Step:
         if why is None:
             return f"Step {self.number}: the answer is a text; its parts are in its own explanation."
         steps = sorted({step for _, step in self.came_from if step is not None})
-        brought = f" That result was asked for by step {listed([str(step) for step in steps])}." if steps else ""
+        what = "That result was" if sum(step is not None for _, step in self.came_from) == 1 else "Those results were"
+        where = f"step{'s' * (len(steps) > 1)} {listed([str(step) for step in steps])}"
+        brought = f" {what} asked for by {where}." if steps else ""
         return f"Step {self.number}: {why.sentences[0]}{brought}"
 
     def to_json(self) -> dict[str, Any]:

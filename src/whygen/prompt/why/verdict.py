@@ -19,6 +19,7 @@ from whygen.prompt.designs import Design
 from whygen.prompt.findings import Findings
 from whygen.prompt.operators.base import Delete
 from whygen.prompt.targets import Compares
+from whygen.prompt.targets.structured import JsonField
 from whygen.prompt.units import shown
 from whygen.prompt.why import words
 from whygen.prompt.why.rules import Answered, beside_others, p_values
@@ -64,6 +65,16 @@ def is_choice(effects: Floats) -> bool:
     return bool(len(known) and np.isin(known, (0.0, 1.0)).all())
 
 
+def _as_choice(found: Findings, effects: Floats) -> Floats:
+    """Effects as yes (1: what the recorded answer did) or no, where the target knows how to say so."""
+    if isinstance(found.target, Compares):  # a distance of 0 is the same answer, one of 1 (an effect of -1) another
+        return 1.0 + effects
+    references = found.answers.references
+    if isinstance(found.target, JsonField) and len(references) == 1 and not found.target.unchanged(references[0]):
+        return np.where(np.isnan(effects), np.nan, effects == 0.0)  # a number is the same one or another
+    return effects
+
+
 def judge(found: Findings, *, suspect: Sequence[str]) -> Why | None:
     """What the parts had to do with the action, in counts; None where the target is no choice of yes or no.
 
@@ -74,9 +85,8 @@ def judge(found: Findings, *, suspect: Sequence[str]) -> Why | None:
     effects, answers = found.effects, found.answers
     if effects.draws is None:
         return None
-    # A distance of 0 is the same answer, one of 1 (an effect of -1) another.
-    same = 1.0 if isinstance(found.target, Compares) else 0.0
-    draws, whole, empty = (same + each for each in (effects.draws, effects.whole, found.meter(answers.empty)))
+    measured = (effects.draws, effects.whole, found.meter(answers.empty))
+    draws, whole, empty = (_as_choice(found, each) for each in measured)
     if not all(is_choice(each) for each in (draws, whole)):
         return None
     names, suspects = named_parts(answers.units, suspect)
@@ -94,7 +104,7 @@ def judge(found: Findings, *, suspect: Sequence[str]) -> Why | None:
         parts = tuple(part.model_copy(update={"named": part.unit in still}) for part in parts)
     together = _together(parts, counts)
     accused = [part.unit for part in parts if part.suspect and part.named]
-    alone = _alone(found, accused, same)
+    alone = _alone(found, accused)
     verdict, parts, with_them = _weighed(parts, counts, together, alone)
     drivers = [part.unit for part in parts if part.named]
     why = Why(
@@ -106,9 +116,12 @@ def judge(found: Findings, *, suspect: Sequence[str]) -> Why | None:
         empty=_empty(counts, empty),
         kept=with_them,
         alone=alone,
+        masked=counts.rate(),
         missing=counts.rate(out=drivers) if drivers else None,
         parts=parts,
     )
+    if why.comes_anyway and verdict != "nothing":
+        why = why.model_copy(update={"verdict": "open" if why.accused else "untold"})
     return why.model_copy(update={"shown": _shown(found, why, draws)})
 
 
@@ -122,10 +135,10 @@ def told(why: Why, sets: AnswerSets | None) -> Why:
     return why.model_copy(update={"sentences": words.sentences(why, sets)})
 
 
-def _alone(found: Findings, accused: Sequence[int], same: float) -> Rate | None:
+def _alone(found: Findings, accused: Sequence[int]) -> Rate | None:
     """How often the action came where nothing but the accused parts was sent, if that was asked."""
     effects = answers_alone(found, accused) if accused else np.zeros(0)
-    known = same + effects[~np.isnan(effects)]
+    known = _as_choice(found, effects[~np.isnan(effects)])
     return rate(int(known.sum()), len(known)) if len(known) and is_choice(known) else None
 
 
@@ -185,8 +198,11 @@ def _weighed(
     """The verdict; the parts with what happened without those of the request; and how often accused parts led to it."""
     accused = [part.unit for part in parts if part.suspect and part.named]
     drivers = [part.unit for part in parts if not part.suspect and part.named]
+    if not accused and not drivers:
+        without = {part.unit: counts.rate(out=[part.unit]) for part in parts}
+        return "untold", tuple(part.model_copy(update={"without": without[part.unit]}) for part in parts), None
     if not accused:
-        return ("request" if drivers else "untold"), parts, None
+        return "request", parts, None
     there = {"kept": accused} if together != "each" else {"some": accused}
     with_them = counts.rate(**there)
     without = {part.unit: counts.rate(**there, out=[part.unit]) for part in parts if not part.suspect}
