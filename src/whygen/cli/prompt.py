@@ -139,8 +139,8 @@ def tell_forecast(forecast: Forecast, *, calls: str) -> None:
     common.tell(f"tokens in: {tokens}; tokens out: at most {forecast.tokens_out_at_most:,}; cost: {cost}")
     if forecast.proxy_calls:
         common.tell(f"The proxy is asked up to {forecast.proxy_calls:,} times besides; its price is not in this.")
-    if forecast.promise:
-        common.tell(forecast.promise)
+    for said in filter(None, (forecast.promise, forecast.doubt)):
+        common.tell(said)
     common.tell("Nothing was sent.")
 
 

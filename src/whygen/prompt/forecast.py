@@ -28,6 +28,7 @@ from whygen.prompt.session import Session, SessionOptions, foresight
 from whygen.prompt.units import Input, Sent, UnitsOver
 from whygen.prompt.why.door import call_question, no_inputs, said_of
 from whygen.records import Call
+from whygen.texts import counted
 from whygen.types import Chat, Edit, Request, Settings, Source
 
 
@@ -50,6 +51,7 @@ class Forecast:
         promise: what the run's bound on tokens or money can and cannot promise; empty where there is none, or it holds
             in any case.
         about: of a recorded call, what would be explained, of which parts, and what of the record is not sent.
+        doubt: why so many calls would tell little of so many units; empty where nothing speaks for that.
     """
 
     units: int
@@ -62,6 +64,7 @@ class Forecast:
     promise: str = ""
     cost_if_kept: float | None = None
     about: tuple[str, ...] = ()
+    doubt: str = ""
 
 
 @takes(ForecastArguments, "prompt")
@@ -97,11 +100,11 @@ def forecast(
                 encoder=encoder, settings=settings, seed=seed, cache=None, options=options, progress=None, run=run
             ),
         )
-        counted = forecast(
+        found = forecast(
             call.model, prompt.chat, preset=call.chosen, encoder=encoder, settings=call.how["settings"], seed=seed,
             options=call.how["options"], run=run,
         )  # fmt: skip
-        return replace(counted, about=said_of(call))
+        return replace(found, about=said_of(call))
     if inputs is not None:
         chosen, cut = cut_over(prompt, inputs, over, preset, choices, run=run)
         session = foresight(model, encoder=encoder, settings=settings, seed=seed, options=options, run=run)
@@ -136,7 +139,20 @@ def forecast(
     helping = question.operator.calls(question.units)
     found = count(box, len(question.units), prompts, sent, helping=helping, prices=prices, run=run)
     asks = chosen.proxy is not None and not design.enumerated
-    return replace(found, proxy_calls=chosen.proxy_budget + len(design.masks)) if asks else found
+    beside = chosen.proxy_budget + len(design.masks) if asks else 0
+    return replace(found, proxy_calls=beside, doubt="" if asks else _doubt(design, prompt))
+
+
+def _doubt(design: Design, prompt: Source) -> str:
+    """That there are fewer pairs of masks than units, said before anything is paid."""
+    pairs, n = design.scarce, design.masks.shape[1]
+    if pairs is None:
+        return ""
+    coarser = "coarser units" if isinstance(prompt, Edit | Chat) else "coarser units (sentences) or a hierarchy"
+    return (
+        f"{counted(pairs, 'pair')} of masks for {n:,} units: attributions will be shrunk towards zero, and intervals "
+        f"wide. {coarser[0].upper()}{coarser[1:]} need fewer calls; a larger budget tells more."
+    )
 
 
 def summed(each: Sequence[Forecast]) -> Forecast:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import whygen
-from whygen.errors import UnknownNameError, UsageError
+from whygen.errors import BudgetError, UnknownNameError, UsageError
 from whygen.prompt.options import GSMILE, PromptOptions, choose
 
 
@@ -75,3 +75,19 @@ def test_a_target_that_cannot_be_compared_is_refused_in_a_sentence() -> None:
 
     with pytest.raises(UsageError, match="target"):
         whygen.explain_prompt(str.upper, "a b c d", target=Hostile(), cache=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("words", [5, 20, 60])
+@pytest.mark.parametrize("choices", [{}, {"estimand": "loo"}, {"estimand": "shapley"}, {"units": "sentence"}])
+@pytest.mark.parametrize("budget", [40, 130])
+def test_that_masks_are_few_is_said_before_as_it_is_after(words: int, choices: dict[str, str], budget: int) -> None:
+    text = " ".join(f"word{number}{'.' if number % 3 == 2 else ''}" for number in range(words))
+    given = {"budget": budget, "target": "token-set", "model_noise": "none", **choices}
+    try:
+        found = whygen.explain_prompt("planted/additive", text, cache=None, **given)
+    except BudgetError:
+        return
+    after = "few-masks" in {warning.code for warning in found.warnings}
+    before = whygen.forecast("planted/additive", text, **given).doubt
+    assert bool(before) == after
+    assert "pairs of masks for" in before or not after
