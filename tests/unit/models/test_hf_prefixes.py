@@ -274,3 +274,37 @@ def test_what_all_rows_begin_with(found: list[list[int]]) -> None:
     same = prefixes.shared(found, most=99)
     assert all(row[:same] == found[0][:same] for row in found)
     assert any(len(row) == same for row in found) or len({tuple(row[: same + 1]) for row in found}) > 1
+
+
+@given(
+    steps=st.lists(st.tuples(st.sampled_from(["grow", "cut", "choose", "reset"]), st.integers(1, 70)), max_size=12),
+    seed=st.integers(0, 99),
+)
+def test_a_roomy_layer_holds_what_the_library_s_own_holds(steps: list[tuple[str, int]], seed: int) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    ours, own = prefixes.RoomyLayer(), transformers.cache_utils.DynamicLayer()
+    for verb, size in [("grow", 5), *steps]:
+        length = own.get_seq_length()
+        if verb == "grow":
+            keys, values = torch.rand((3, 2, size, 4), generator=rng), torch.rand((3, 2, size, 6), generator=rng)
+            for found, wanted in zip(ours.update(keys, values), own.update(keys, values), strict=True):
+                assert torch.equal(found, wanted)
+        elif verb == "reset":
+            ours.reset(), own.reset()
+        elif length > 1:
+            for layer in (ours, own):
+                layer.crop(-min(size, length - 1)) if verb == "cut" else layer.batch_select_indices(
+                    torch.tensor([2, 0, 1])
+                )
+        assert ours.get_seq_length() == own.get_seq_length()
+
+
+@pytest.mark.parametrize(
+    "kind", ["gpt2", "llama", "qwen2", "qwen3", "phi", "gpt_neox", "olmo2", "falcon", "opt", "bloom"]
+)
+def test_answers_with_room_are_equal_to_the_bit(kind: str) -> None:
+    ours = model(kind)
+    assert ours._reuse.able or kind in ("falcon", "bloom", "opt")
+    asked_of = [f"{word} boats pass the towers" for word in ("Many", "Old and", "Few", "No", "All the")]
+    requests = [Request(prompt=each, settings=Settings(max_tokens=90)) for each in asked_of]
+    assert texts(ours.answer(requests)) == texts(model(kind, reuse=False).answer(requests))

@@ -306,7 +306,7 @@ class HfModel:
         begin = 1 if self._seq2seq else ids.shape[1]
         stop = StopStrings(self._tokens, settings.stop, begin=begin) if settings.stop else None
         how: dict[str, Any] = {"stopping_criteria": StoppingCriteriaList([stop])} if stop else {}
-        if known:
+        if self._reuse.able:
             how["past_key_values"] = self._reuse.cache(rows[0][:known], len(rows))
         if settings.temperature > 0:
             seeds = [job.request.sampling_seed for job in batch]
