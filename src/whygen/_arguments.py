@@ -36,6 +36,7 @@ from typing import (
     get_type_hints,
 )
 
+from whygen.elsewhere import option_meant, value_meant
 from whygen.errors import UsageError
 from whygen.safe import SECRETS
 
@@ -325,13 +326,18 @@ def _unknown(owner: str, given: str, value: object, takes: frozenset[str]) -> st
     if SECRETS.fullmatch(given) or _KEYS.search(given):
         return f"{text} Keys come from the environment alone: set OPENAI_API_KEY, or that of the model's provider."
     near = difflib.get_close_matches(given, sorted(takes), n=1, cutoff=_NEAR)
-    if near:
-        shown = short(value)
-        return f"{text} Did you mean {near[0]}={'...' if shown.endswith('...') or chr(10) in shown else shown}?"
+    elsewhere = option_meant(given, takes) or (near[0], None) if near else option_meant(given, takes)
+    if elsewhere is not None:
+        name, says = elsewhere
+        shown = short(value if says is None else says)
+        return f"{text} Did you mean {name}={'...' if shown.endswith('...') or chr(10) in shown else shown}?"
     for holder, (kind, where, fields_) in _ELSEWHERE.items():
+        meant = option_meant(given, fields_) if holder in takes else None
         near = difflib.get_close_matches(given, sorted(fields_), n=1, cutoff=_NEAR) if holder in takes else []
-        if near:
-            return f"{text} Write {holder}={kind}({near[0]}={short(value)}), with from {where} import {kind}."
+        if meant is not None or near:
+            name, says = meant or (near[0], None)
+            inner = f"{name}={short(value if says is None else says)}"
+            return f"{text} Write {holder}={kind}({inner}), with from {where} import {kind}."
     return f"{text} It takes: {', '.join(sorted(takes))}."
 
 
@@ -407,7 +413,9 @@ def _check(name: str, value: object, kinds: tuple[Kind, ...]) -> None:
     if type(value) in kinds and type(value) is not int and Path not in kinds:
         return
     if not any(_is_of(value, kind) for kind in kinds):
-        door = _as_list(name, value, kinds)
+        door = _as_list(name, value, kinds) or value_meant(
+            name, value, [each.__name__ for each in kinds if isinstance(each, type)]
+        )
         raise UsageError(f"{name} is {short(value)}, of type {type(value).__name__}: give {_worded(kinds)}.{door}")
     if Path in kinds and isinstance(value, str | Path) and (why := _no_path(value)):
         raise UsageError(f"{name} is {short(str(value))}, and nothing can be there: {why}. Give another path.")

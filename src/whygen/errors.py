@@ -23,6 +23,7 @@ import difflib
 from collections.abc import Iterable
 from importlib import util
 
+from whygen.elsewhere import name_meant
 from whygen.safe import clean
 
 
@@ -45,8 +46,11 @@ class UsageError(WhygenError, ValueError):
 
 
 def nearest(given: str, known: Iterable[str]) -> str | None:
-    """The known name that one looks most like, in capitals or not; None where none is near."""
+    """The known name that other tools call so, or that one looks most like, in capitals or not; None where none is."""
     plain = {name.casefold(): name for name in known}
+    elsewhere = None if given.casefold() in plain else name_meant(given, plain.values())
+    if elsewhere is not None:
+        return elsewhere
     found = difflib.get_close_matches(given.casefold(), plain, n=1, cutoff=0.65)
     return plain[found[0]] if found else None
 
@@ -58,13 +62,24 @@ def meant(given: object, known: Iterable[str]) -> str:
 
 
 class UnknownNameError(UsageError):
-    """A name that nobody registered; the message lists the nearest known ones."""
+    """A name that nobody registered; the message lists the nearest known ones.
 
-    def __init__(self, what: str, given: str, known: Iterable[str]) -> None:
+    Args:
+        what: what the name is of.
+        given: the name.
+        known: the names that there are.
+        beside: what was given with it, such as the argument of a target: it stands behind the nearest one too.
+        hint: what to type where no name is near.
+    """
+
+    def __init__(self, what: str, given: str, known: Iterable[str], *, beside: str = "", hint: str = "") -> None:
         names = sorted(known)
-        super().__init__(f"Unknown {what} {given!r}.{meant(given, names)} Known: {', '.join(names)}.")
+        near = nearest(given, names)
+        whole = f"{near.partition(':')[0]}{beside}" if near and beside else near
+        asked = f" Did you mean {whole!r}?" if whole else f" {hint}".rstrip()
+        super().__init__(f"Unknown {what} {given!r}.{asked} Known: {', '.join(names)}.")
         self.given = given
-        self.nearest = nearest(given, names)
+        self.nearest = near
 
 
 class BudgetError(UsageError):

@@ -231,7 +231,7 @@ class _Halves:
     [
         ("calibration", "conformall", "conformal"), ("space", "pixel", "pixels"), ("level", "joined", "joint"),
         ("multiplicity", "benjamini-hochburg", "benjamini-hochberg"), ("condition", "label", "labels"),
-        ("criteria", "kdl,sse", "kld"), ("select", "k-dispersal:8", "k-dispersion"), ("metrics", "fdi", "fid"),
+        ("criteria", "kdl,sse", "kld"), ("select", "k-dispersal:8", "k-dispersion:8"), ("metrics", "fdi", "fid"),
         ("select", "k-dispersion:8,solver=exakt", "exact"), ("select", "k-medoids:3,metric=euclidian", "euclidean"),
         ("controls", "foils,generatd", "generated"), ("reference_role", "heldout", "held-out"),
         ("roles", "traning", "training"), ("preset", "pxgenn", "pxgen"), ("encoder", "patch", "patches"),

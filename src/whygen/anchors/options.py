@@ -22,7 +22,7 @@ from whygen.anchors.selection.bulk import MedoidSolver
 from whygen.anchors.set_metrics import wanted_metrics
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions
 from whygen.encoders import ImageEncoder
-from whygen.errors import UnknownNameError, UsageError
+from whygen.errors import UnknownNameError, UsageError, meant
 from whygen.models.latent import Floats, Layout
 from whygen.models.protocols import ModelOptions
 from whygen.results.recipe import AskedRecord
@@ -421,16 +421,22 @@ def parse_select(text: str) -> Selecting:
         UsageError: if K is no whole number of at least 1, or an option is not ``name=value``.
     """
     head, *options = (part.strip() for part in text.split(","))
-    name, _, count = head.partition(":")
+    name, colon, count = head.partition(":")
+    if name.isascii() and name.isdigit() and not count:
+        raise UsageError(f"select is {text!r}, which is how many, and not how. Type k-dispersion:{name}.")
     if name not in SELECTIONS:
-        raise UnknownNameError("selection", name, SELECTIONS)
+        written, _, count = head.replace("=", ":", not colon).partition(":")
+        raise UnknownNameError("selection", written, SELECTIONS, beside=f":{count}" if count else "")
     if count and not (count.isascii() and count.isdigit() and int(count) > 0):
         raise UsageError(f"select is {text!r}; give NAME:K with K at least 1, such as k-dispersion:8.")
     parsed: dict[str, int | float | str] = {}
     for option in options:
         key, equals, value = option.partition("=")
         if not equals or key not in OPTIONS[name]:
-            raise UsageError(f"select is {text!r}; options of {name} are {', '.join(OPTIONS[name])}, as name=value.")
+            allowed = OPTIONS[name]
+            raise UsageError(
+                f"select is {text!r}; options of {name} are {', '.join(allowed)}, as name=value.{meant(key, allowed)}"
+            )
         parsed[key] = _number(value)
     return Selecting(name, int(count or 8), parsed)
 

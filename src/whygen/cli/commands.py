@@ -56,7 +56,14 @@ RUN: Final[Panel] = "For experts: the run"
 KEPT_APART: Final[Mapping[str, str]] = {"reproduce": "whygen-experiments", "ratings": "whygen-experiments"}
 """Commands of this project that a distribution of its own brings."""
 MEANT: Final[Mapping[str, str]] = {
-    "explain": "For one prompt: `whygen prompt MODEL PROMPT`; for many: explain-many; for a generative model: anchors.",
+    **dict.fromkeys(
+        ("explain", "run", "ask", "attribute", "analyze", "analyse", "shap", "interpret", "chat"),
+        "For one prompt: `whygen prompt MODEL PROMPT`; for many: explain-many; for a generative model: anchors.",
+    ),
+    "help": "Type `whygen --help`, or `whygen COMMAND --help`.",
+    "version": "Type `whygen --version`.",
+    "metrics": "Type `whygen list targets`.",
+    **dict.fromkeys(("serve", "ui", "dashboard", "browse"), "To look at explanations: `whygen view`."),
 }
 """Names of other tools' commands, where the nearest name of ours is not what is meant."""
 EXAMPLES: Final[Mapping[str, str]] = {

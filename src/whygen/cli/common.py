@@ -22,7 +22,8 @@ from rich.segment import Segment
 from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RichProgress, Silent, open_store
 from whygen.cli.options import option
 from whygen.cli.outermost import say
-from whygen.errors import DataError, MissingError, StoreError
+from whygen.errors import DataError, MissingError, StoreError, UsageError
+from whygen.files import is_file
 from whygen.interrupts import INTERRUPTED
 from whygen.results import Explanation
 from whygen.results.files import REPORT, make_folder, save_figures, try_folder
@@ -148,6 +149,7 @@ def read_text(given: str) -> str:
     """The text itself, ``-`` for standard input, or ``@FILE``.
 
     Raises:
+        UsageError: for the name of a file that is there, without the ``@``.
         MissingError: if the file is not there.
         DataError: if it is neither UTF-8 nor marked UTF-16, or too large to be a prompt.
     """
@@ -157,6 +159,10 @@ def read_text(given: str) -> str:
             raise DataError(f"The prompt in standard input is over {MAX_TEXT_BYTES // 2**20} MiB: this is no prompt.")
         return decoded(data, "The prompt in standard input")
     if not given.startswith("@"):
+        if re.fullmatch(r"\S+\.\w{1,8}", given) and is_file(Path(given)):
+            raise UsageError(
+                f"{given!r} names a file. Type @{given} for what is in it; for these letters: --text {given}."
+            )
         return given
     try:
         return read_text_file(given[1:], "The prompt file")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -158,29 +157,12 @@ def _usage(error: BaseException) -> tuple[int, str]:
     """Wrong options, as the parser words them."""
     if type(error).__name__ == "Abort":
         return INTERRUPTED, "Interrupted."
-    show: Any = getattr(error, "format_message", None)
-    sentence = str(show() if callable(show) else error).rstrip(".")
-    context: Any = getattr(error, "ctx", None)
-    command = getattr(context, "command_path", "") or "whygen"
-    sentence = (context and _by_place(error, sentence, context)) or sentence
-    stop = "" if sentence.endswith("?") else "."
+    from whygen.cli.usage import told
+
+    sentence = told(error)
+    command = getattr(getattr(error, "ctx", None), "command_path", "") or "whygen"
+    stop = "" if sentence.endswith(("?", ".")) else "."
     return MISUSED, f"{sentence}{stop} Run `{command} --help` for what there is."
-
-
-def _by_place(error: BaseException, sentence: str, context: Any) -> str | None:
-    """The line to type where a place was named as an option, or more stands in the line than it has places for."""
-    places = [each for each in context.command.params if each.param_type_name == "argument"]
-    pieces = [piece for each in places for piece in each.get_usage_pieces(context)]
-    line = " ".join([context.command_path, *(re.sub(r"[{}]", "", piece).upper() for piece in pieces)])
-    option = str(getattr(error, "option_name", ""))
-    names = {word for each in places for word in re.findall(r"[a-z]+", f"{each.name} {each.metavar or ''}".lower())}
-    if places and option.lstrip("-").lower() in names | {context.command.name}:
-        return f"{option} is no option: it is given by its place, as in `{line}`"
-    if places and sentence.startswith("Got unexpected extra argument"):
-        quotes = "A text of several words stands in quotes. " if "@FILE" in line else ""
-        first = next((each.opts[0] for each in context.command.params if each.param_type_name == "option"), "")
-        return f"{sentence}. The line is `{line}`. {quotes}All else is named by its option, such as {first}"
-    return None
 
 
 def _of_system(error: Any) -> tuple[int, str]:

@@ -152,13 +152,16 @@ def open_vision(name: str, device: str | None = None) -> VisionEncoder:
         raise UsageError(
             f"encoder={name!r} is a {type(network).__name__}, which sees no pictures. Give a vision model."
         )
-    return VisionEncoder(vision.to(_device(device)), processor, name)
+    return VisionEncoder(_placed(vision, device), processor, name)
 
 
-def _device(name: str | None) -> str:
-    if name is not None:
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def _placed(vision: Any, device: str | None) -> Any:
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return vision.to(chosen)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).strip().splitlines()[0][:200]
+        raise UsageError(f"device={device!r} cannot be used: {first} Give 'cpu', or leave it out.") from error
 
 
 def _key(picture: Picture) -> str:

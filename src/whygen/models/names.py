@@ -33,6 +33,7 @@ _DRAW_THEMSELVES = frozenset({"demo", "diffusers", "py", "replay", "planted"})
 """Providers whose models take a picture as they are."""
 
 _KNOWN = (
+    (r"stable-diffusion|sdxl|sd-turbo|flux\.?[12]|pixart|kandinsky|stable-audio|cogvideo", "diffusers/{}"),
     (r"(?:chat)?gpt-(?!2\b|j\b|neo)|o[1-9](?:-|$)|text-davinci|davinci-|babbage-|dall-e|codex-", "openai/{}"),
     (r"claude", "anthropic/{}"),
     (r"gemini", "gemini/{}"),
@@ -58,6 +59,8 @@ _ELSEWHERE: dict[str, str] = {
 _OF_HUB = frozenset({"mistralai", "deepseek-ai", "xai-org", "fireworks-ai", "openai-community", "lmstudio-community"})
 """Organisations of the hub that are called nearly as a provider is."""
 
+_ORGANISATIONS = frozenset({"google", "x-ai", "mistralai", "deepseek-ai"})
+"""Whose models OpenRouter and the hub call so; of those that are had from their makers, that is a provider."""
 _DEPLOYED = frozenset({"azure", "azure_ai", "azure-openai", "bedrock", "sagemaker", "vertex", "vertex_ai", "watsonx"})
 """Clouds whose address is each customer's own."""
 
@@ -94,8 +97,31 @@ def no_uri(given: str, providers: dict[str, tuple[str, ...]]) -> str:
             f"model={shown!r} is a text, not a model: the model comes first, then the prompt, such as "
             f"demo/storyteller {shown!r}."
         )
-    meant = _file(given) or _known(given, providers) or _unknown(given, providers)
+    meant = _address(given) or _python(given) or _file(given) or _known(given, providers) or _unknown(given, providers)
     return f"model={shown!r} {meant}"
+
+
+def _address(given: str) -> str | None:
+    """What to type for an address without its scheme: a host with a port, or one that a path of an API follows."""
+    host = re.fullmatch(r"((?:localhost|[\w-]+(?:\.[\w-]+)+)(?::\d{2,5})?)(/v\d\S*)?/?", given)
+    if host is None or not (":" in host[1] or host[2]):
+        return None
+    scheme = "http" if ":" in host[1] else "https"
+    return (
+        "is an address. Type openai/NAME, where NAME is what the server calls the model, and the address as base_url "
+        f"(--base-url {scheme}://{host[1]}{host[2] or '/v1'})."
+    )
+
+
+def _python(given: str) -> str | None:
+    """What to type for a file of Python, with a function of it or without."""
+    path = re.fullmatch(r"(?:\./)?([\w/]+)\.py(?::([A-Za-z_]\w*))?", given)
+    if path is None:
+        return None
+    module = path[1].strip("/").replace("/", ".")
+    if path[2]:
+        return f"is in a file of Python. Type py/{module}:{path[2]}."
+    return f"is a file of Python. Type py/{module}:FUNCTION, where FUNCTION answers a prompt, or makes the model."
 
 
 def _file(given: str) -> str | None:
@@ -131,10 +157,10 @@ def _known(given: str, providers: dict[str, tuple[str, ...]]) -> str | None:
     for provider, names in providers.items():
         if given in names:
             return f"names no provider. Type {provider}/{given}."
+    provider, colon, name = given.partition(":")
+    if colon and name and provider.lower() in (*providers, *SERVICES):
+        return f"has a colon where a slash belongs. Type {provider.lower()}/{name}."
     if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", given):
-        provider, _, name = given.partition(":")
-        if provider in (*providers, *SERVICES):
-            return f"has a colon where a slash belongs. Type {provider}/{name}."
         return f"looks like a function of a module. Type py/{given}."
     for pattern, uri in _KNOWN:
         if "/" not in given and re.match(pattern, given.lower()):
@@ -159,6 +185,11 @@ def _unknown(given: str, providers: dict[str, tuple[str, ...]]) -> str:
     meant = near(provider, {*providers, *SERVICES}) if mistyped else None
     if meant is not None:
         return f"names no provider. Did you mean {meant}/{name}?"
+    hosted = next((uri for pattern, uri in _KNOWN if slash and re.match(pattern, name.lower())), "")
+    if hosted.startswith("diffusers/"):
+        return f"names no provider. Type diffusers/{given}."
+    if hosted and not hosted.startswith(("hf/", "ollama/")) and provider.lower() in _ORGANISATIONS:
+        return f"names no provider. Type {hosted.format(name)}, or as OpenRouter calls it openrouter/{given}."
     if slash and provider and name:
         variable = re.sub(r"\W", "_", provider).upper()
         return (

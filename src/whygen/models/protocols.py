@@ -5,6 +5,7 @@ Ask for a capability by protocol (``isinstance(model, ScoresText)``), never by c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Protocol, runtime_checkable
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen._arguments import Option, check_fields, documented, told
-from whygen.errors import UsageError
+from whygen.errors import UsageError, meant
 from whygen.types import Failure, JsonValue, Limits, Output, OutputKind, Request, Settings
 
 
@@ -295,6 +296,10 @@ class Inverts(Protocol):
         ...
 
 
+_DEVICE = re.compile(r"(?:cpu|cuda|mps|xpu|hpu|mtia|xla|vulkan|meta|privateuseone)(?::\d{1,3})?")
+"""Devices as torch names them; checked before torch is imported or a model opened."""
+
+
 @documented
 @told
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,6 +362,11 @@ class ModelOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.device is not None and not _DEVICE.fullmatch(self.device):
+            raise UsageError(
+                f"device={self.device!r} is no device. Write cpu, cuda, cuda:0 or mps, or leave it out."
+                f"{meant(self.device, ('cpu', 'cuda', 'mps'))}"
+            )
         if self.executor is None and (self.address is not None or self.workers is not None):
             named = "address" if self.address is not None else "workers"
             raise UsageError(f"{named} says where a model runs on a cluster: give executor='ray' with it.")

@@ -43,11 +43,11 @@ from whygen.prompt.targets import (
     Compares,
     Continues,
     Target,
-    known_targets,
     load_target,
     load_timed_target,
 )
 from whygen.prompt.targets.media import PICTURE_TARGETS, load_picture_target
+from whygen.prompt.targets.registry import unknown_target
 from whygen.prompt.units import TOKEN, Span, Splitter, Units, check_source, split
 from whygen.prompt.why.suspects import check_suspects
 from whygen.remote import Service
@@ -121,7 +121,7 @@ def check_names(options: PromptOptions) -> None:
     if isinstance(options.target, str):
         head = options.target.partition(":")[0]
         if head not in {"auto", *TARGETS, *PICTURE_TARGETS, *TIMED_TARGETS}:
-            raise UnknownNameError("target", head, known_targets())
+            raise unknown_target(options.target)
         if head in TARGETS and "encoder" not in TARGETS[head].takes:
             load_target(options.target)
 

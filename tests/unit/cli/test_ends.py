@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -62,14 +63,63 @@ def test_the_demo_tries_its_folder_before_it_explains(
         ("edit demo/painter a.png make it red", "A text of several words stands in quotes."),
         ("anchors demo/digits-vae a.txt", "All else is named by its option, such as --anchors."),
         ("prompt planted/additive --buget 3", "--budget"),
+        ("'Tell a story'", "Type: whygen prompt MODEL 'Tell a story'"),
+        ("openai/gpt-4o 'Tell a story'", "Type: whygen prompt openai/gpt-4o 'PROMPT'"),
+        ("help prompt", "whygen COMMAND --help"),
+        ("version", "Type `whygen --version`"),
+        ("prompt", "prompt MODEL [TEXT|-|@FILE]`"),
+        ("prompt -m planted/additive x", "-m is no option: it is given by its place"),
+        ("prompt planted/additive -f pyproject.toml", "such as @prompt.txt"),
     ],
 )
 def test_what_stands_in_the_wrong_place_is_told_the_line(
     line: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _, err = ends(capsys, *line.split())
+    code, _, err = ends(capsys, *shlex.split(line))
     assert code == 2
     assert told in err
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("prompt M x --num-samples 9", "Type --budget."), ("prompt M x --n_calls 9", "Type --budget."),
+        ("prompt M x --output o", "Type --out."), ("prompt M x --temp 1", "Type --temperature."),
+        ("prompt M x --max_cost 1", "Type --max-cost."), ("prompt M x --method loo", "Type --estimand."),
+        ("prompt M x --shapley", "Type --estimand shapley."), ("prompt M x --format json", "Type --json."),
+        ("prompt M x --api-key sk-1", "from the environment alone"), ("prompt M x --system s", "--chat FILE"),
+        ("prompt M x -v", "unless you say --quiet"), ("anchors M --images d", "Type --anchors."),
+        ("anchors M --metric kld", "Type --criteria."), ("anchors M --gpu", "Type --device cuda."),
+        ("prompt M x --budget lots", "--budget takes a whole number, and 'lots' is none. "),
+        ("prompt M x --budget 1e3", "--budget 1000."), ("prompt M x --budget 64k", "--budget 64000."),
+        ("prompt M x --budget 2.5", "'2.5' is none. "), ("prompt M x --max-cost $1", "--max-cost 1."),
+        ("prompt M x --max-cost 0,05", "--max-cost 0.05."), ("prompt M x --deadline 5min", "--deadline 300."),
+        ("prompt M x --target sentiment", "'label:positive,negative'"), ("prompt M x --target fox", "'contains:fox'"),
+        ("prompt M x --target contains=fox", "Did you mean 'contains:fox'?"),
+        ("prompt M x --target contian:fox", "Did you mean 'contains:fox'?"),
+        ("prompt M x --estimand lime", "Did you mean 'local'?"), ("list metrics", "Did you mean 'targets'?"),
+        ("anchors demo/digits-vae --select 8", "Type k-dispersion:8."),
+        ("anchors demo/digits-vae --select k-center=8", "Did you mean 'k-center:8'?"),
+        ("anchors demo/digits-vae --select kmeans:8", "Did you mean 'k-medoids:8'?"),
+        ("anchors demo/digits-vae --select k-center:8,outlier=5", "Did you mean 'outliers'?"),
+        ("anchors demo/digits-vae --device gpu", "device='gpu' is no device. Write cpu, cuda"),
+    ],
+)  # fmt: skip
+def test_words_of_other_tools_are_told_ours(line: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = ends(capsys, *line.replace(" M ", " planted/additive ").split())
+    assert code == 2
+    assert told in err
+
+
+def test_a_file_in_the_place_of_a_text_is_told_its_sign(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("prompt.txt").write_text("a fox ran", encoding="utf-8")
+    code, _, err = ends(capsys, "prompt", "planted/additive", "prompt.txt")
+    assert code == 2
+    assert "Type @prompt.txt" in err
+    assert ends(capsys, "prompt", "planted/additive", "--text", "prompt.txt", "--dry-run")[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -383,7 +383,7 @@ def test_precision_is_part_of_the_identity(folder: Path) -> None:
     ("options", "error", "message"),
     [
         (ModelOptions(dtype="fp16"), UnknownNameError, "float16"),
-        (ModelOptions(device="gpu"), UsageError, "cuda"),
+        (ModelOptions(device="cuda:99"), UsageError, "such as cpu"),
     ],
 )
 def test_options_that_cannot_work(options: ModelOptions, error: type, message: str, folder: Path) -> None:

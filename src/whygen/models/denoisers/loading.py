@@ -21,6 +21,7 @@ from whygen.models.denoisers.latents import coder_of, stride_of
 from whygen.models.denoisers.networks import LatentSpace, PlainNetwork, classes_of
 from whygen.models.denoisers.schedules import NoiseSchedule, read_schedule
 from whygen.models.diffusers.pictures import quiet
+from whygen.models.hf import moved
 from whygen.models.latent import Generator
 from whygen.models.latent.torch_modules import identity_of_module, reinitialised
 from whygen.models.protocols import ModelOptions
@@ -100,7 +101,7 @@ def of_network(
         raise UsageError(f"The network is a {type(network).__name__}; give a module or a function f(x, time).")
     options = options or ModelOptions()
     if isinstance(network, torch.nn.Module) and options.device is not None:
-        network = network.to(options.device)
+        network = moved(network, options.device)
     schedule = read_schedule(scheduler)
     asked = PlainNetwork(network, schedule, classes=classes_of(network))
     low, high = value_range or (-1.0, 1.0)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whygen.errors import MissingError, MissingExtraError, UsageError
-from whygen.models.hf import device_of, dtype_of, files_digest
+from whygen.models.hf import device_of, dtype_of, files_digest, moved
 from whygen.models.latent import LatentModel, stated
 from whygen.models.protocols import ModelOptions, Provider
 from whygen.types import JsonValue
@@ -102,12 +102,13 @@ def load_pipeline(name: str, options: ModelOptions) -> tuple[Any, dict[str, Json
     try:
         with quiet(), warnings.catch_warnings(action="ignore"):  # of the library to its own authors
             pipeline: Any = diffusers.DiffusionPipeline.from_pretrained(folder, dtype=dtype)
-            pipeline = pipeline.to(device)
     except (OSError, ValueError, RuntimeError, AttributeError, ImportError) as error:
         raise MissingError(
             f"model='diffusers/{name}' is a folder without a usable pipeline ({_first(error)}). Give the folder that "
             f"save_pretrained has written, or ORG/NAME; for its autoencoder alone diffusers/{name}/vae."
         ) from error
+    with quiet(), warnings.catch_warnings(action="ignore"):
+        pipeline = moved(pipeline, device)
     identity: dict[str, JsonValue] = {
         "weights": _folder_digest(Path(name)) if Path(name).is_dir() else Path(folder).name,
         "dtype": str(dtype).removeprefix("torch."),

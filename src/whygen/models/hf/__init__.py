@@ -77,7 +77,7 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
         given = {"config": config} if place.gguf else {}  # reading its half a million entries again takes seconds
         network, found = kind.from_pretrained(place.where, dtype=dtype, output_loading_info=True, **place.how, **given)
         _check_whole(name, found)
-    network = _moved(network, device)
+    network = moved(network, device)
     identity: dict[str, JsonValue] = {
         "weights": _weights(place, network),
         "dtype": str(network.dtype).removeprefix("torch."),
@@ -98,7 +98,7 @@ def _open_seeing(name: str, uri: str, *, device: str, dtype: Any) -> HfSeeingMod
     kind: Any = transformers.AutoModelForImageTextToText
     network, found = kind.from_pretrained(place.where, dtype=dtype, output_loading_info=True, **place.how)
     _check_whole(name, found)
-    network = _moved(network, device)
+    network = moved(network, device)
     told: dict[str, JsonValue] = {
         "weights": _weights(place, network), "dtype": str(network.dtype).removeprefix("torch."),
     }  # fmt: skip
@@ -181,9 +181,14 @@ def dtype_of(name: str | None, device: str) -> Any:
     return known[name]
 
 
-def _moved(network: Any, device: str) -> Any:
+def moved(network: Any, device: str, **more: Any) -> Any:
+    """A network or a pipeline on a device.
+
+    Raises:
+        UsageError: if the device is not there, or cannot take it.
+    """
     try:
-        return network.to(device)
+        return network.to(device, **more)
     except (RuntimeError, AssertionError) as error:
         first = str(error).strip().splitlines()[0]
         raise UsageError(

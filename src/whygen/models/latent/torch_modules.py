@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from whygen.errors import ModelError, UsageError
+from whygen.errors import ModelError, UsageError, meant
+from whygen.models.hf import moved
 from whygen.models.latent import Floats, Generator, Posterior, stated
 from whygen.models.latent.refusals import OWN, SIDE_BY_SIDE, is_condition, refusal
 from whygen.models.protocols import ModelOptions
@@ -180,7 +181,9 @@ def placed(module: Any, options: ModelOptions) -> Any:
     """The module on the device and in the type that ``options`` name; else where it is."""
     if options.device is None and options.dtype is None:
         return module
-    return module.to(device=options.device, dtype=_dtype(options.dtype))
+    dtype = _dtype(options.dtype)
+    told = {} if dtype is None else {"dtype": dtype}
+    return module.to(**told) if options.device is None else moved(module, options.device, **told)
 
 
 def gives_posterior(module: Any) -> bool:
@@ -445,12 +448,17 @@ def _place(module: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
     return torch.device("cpu"), torch.float32
 
 
+_DTYPES = ("float32", "float16", "bfloat16", "float64")
+
+
 def _dtype(name: str | None) -> torch.dtype | None:
     if name is None:
         return None
     found = getattr(torch, name, None)
     if not isinstance(found, torch.dtype):
-        raise UsageError(f"dtype is {name!r}; give the name of a torch type, such as float32 or bfloat16.")
+        raise UsageError(
+            f"dtype is {name!r}; give the name of a torch type, such as float32 or bfloat16.{meant(name, _DTYPES)}"
+        )
     return found
 
 

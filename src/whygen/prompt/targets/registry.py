@@ -161,6 +161,20 @@ def known_targets() -> list[str]:
     return [*OWN, *plugins.entries(plugins.TARGETS, OWN)]
 
 
+def unknown_target(given: str) -> UnknownNameError:
+    """That there is no such target, with the one to type: ``contains fox`` too is ``contains:fox``."""
+    head, colon, argument = given.partition(":")
+    if not colon and (parts := _ARGUED.fullmatch(given)):
+        head, argument = parts["name"], parts["argument"]
+    word = given.replace("'", "")
+    hint = f"To look for this text in the answer: 'contains:{word}'." if word.strip() else ""
+    return UnknownNameError("target", head, known_targets(), beside=f":{argument}" if argument else "", hint=hint)
+
+
+_ARGUED = re.compile(r"(?P<name>[\w-]+)(?:\s+|\s*[=(]\s*)['\"]?(?P<argument>.+?)['\"]?\s*\)?")
+"""A target and its argument as other languages write them."""
+
+
 def brought_target(target: TargetLike) -> TargetLike:
     """A target that an installed package or ``py/package.module:callable`` brings, in place of its name.
 
@@ -235,7 +249,7 @@ def _named(name: str, wishes: Wishes) -> Target:
         name = "optimal-transport" if wishes.encoder is not None or has_text_encoder() else "tfidf"
     head, colon, argument = name.partition(":")
     if head not in TARGETS:
-        raise UnknownNameError("target", head, known_targets())
+        raise unknown_target(name)
     kind = TARGETS[head]
     given = wishes
     if colon:
