@@ -73,6 +73,14 @@ class SampleSet:
     told: tuple[Warned, ...] = ()
     pictures: bool = False
 
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return len(self.samples)
+
+    def __getitem__(self, rows: int | slice | Sequence[int] | NDArray[Any]) -> SampleSet:
+        """Some of the samples, chosen as numpy chooses rows: ``anchors[:400]``, by places, or by a mask."""
+        return self.only(np.atleast_1d(np.arange(len(self))[rows]))
+
     def only(self, rows: NDArray[np.int64]) -> SampleSet:
         """Those samples alone, in that order, with their labels and names."""
         kept = rows.tolist()

@@ -300,3 +300,18 @@ def test_a_number_is_no_set_of_samples_and_a_list_that_holds_itself_no_labels() 
     endless.append(endless)
     with pytest.raises(DataError, match="labels cannot be read"):
         load_samples(np.zeros((2, 3)), labels=[endless])  # type: ignore[list-item]
+
+
+def test_a_set_is_cut_as_an_array_is() -> None:
+    samples = np.arange(12.0).reshape(6, 2)
+    whole = SampleSet(samples=samples, labels=tuple("abcdef"), names=tuple("uvwxyz"))
+    assert len(whole) == 6
+    for rows in (slice(4), slice(None, None, -2), [5, 0], samples[:, 0] > 3, np.int64(2), -1):
+        part = whole[rows]
+        kept = np.atleast_1d(np.arange(6)[rows])
+        assert np.array_equal(part.samples, samples[kept])
+        assert part.labels == tuple("abcdef"[row] for row in kept)
+        assert part.names == tuple("uvwxyz"[row] for row in kept)
+        assert len(part) == len(kept)
+    with pytest.raises(IndexError):
+        whole[6]
