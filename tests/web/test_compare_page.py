@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -65,9 +66,18 @@ def test_the_page_shows_both(viewer: Viewer, ids: dict[str, str]) -> None:
     assert len(re.findall(r'class="u [^"]*changed"', text)) >= 4
 
 
+def test_the_older_is_the_first_where_nobody_said_which(viewer: Viewer, ids: dict[str, str], folder: Path) -> None:
+    for name, when in (("first", 2_000), ("second", 1_000)):
+        os.utime(folder / name / "explanation.json", (when, when))
+    ticked = f"/compare?pick={ids['first']}&pick={ids['second']}"
+    for address, only in ((ticked, "curious"), (f"{ticked}&order=saved", "small")):
+        assert f"Only in the first: {only}" in viewer.ask(address)[2].decode()
+
+
 @pytest.mark.parametrize(
     ("query", "status", "says"),
     [
+        ("order=new", 422, "order"),
         ("", 400, "tick two on the shelf"),
         ("pick={first}", 400, "1 were chosen"),
         ("pick={first}&pick={first}&pick={first}", 400, "3 were chosen"),

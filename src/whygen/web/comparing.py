@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
@@ -27,12 +27,16 @@ def router(state: State) -> APIRouter:
     room = APIRouter()
 
     @room.get("/compare")
-    def compared(pick: Annotated[list[str] | None, Query()] = None) -> Response:  # pyright: ignore[reportUnusedFunction] - FastAPI holds it
+    def compared(  # pyright: ignore[reportUnusedFunction] - FastAPI holds it
+        pick: Annotated[list[str] | None, Query()] = None, order: Literal["saved", "given"] = "given"
+    ) -> Response:
         picked = pick or []
         if len(picked) != 2:
             raise UsageError(f"Two explanations are compared, and {len(picked)} were chosen: tick two on the shelf.")
-        places = (state.place(picked[0]), state.place(picked[1]))
-        return _page(places, _readable(state, picked[0]), _readable(state, picked[1]))
+        one, other = state.place(picked[0]), state.place(picked[1])
+        # What was ticked on the shelf has no order of its own: what changed is said from the older to the newer.
+        places = (other, one) if order == "saved" and other.stamp() < one.stamp() else (one, other)
+        return _page(places, _readable(state, places[0].id), _readable(state, places[1].id))
 
     return room
 
@@ -55,7 +59,13 @@ def _page(places: tuple[Shelved, Shelved], first: Explanation, second: Explanati
         return page("compare.html.j2", **summary, sides=_sides(places, (first, second), found))
     # By samples or by texts: of one kind, or it says so.
     summary = summarise_compared(compare(cast("AnchorExplanation", first), cast("AnchorExplanation", second)))
-    links = [("/", "← shelf"), *((f"/explanations/{place.id}", place.shown) for place in places)]
+    first_of, second_of = places
+    links = [
+        ("/", "← shelf"),
+        (f"/explanations/{first_of.id}", f"first: {first_of.shown}"),
+        (f"/explanations/{second_of.id}", f"second: {second_of.shown}"),
+        (f"?pick={second_of.id}&pick={first_of.id}", "swap"),
+    ]
     return page("inside.html.j2", **summary, report="compared.html.j2", links=links, path="")
 
 
