@@ -16,6 +16,7 @@ from whygen.media import pictures
 from whygen.models.planted.texts import POEM, SEEN, is_red, scene
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.pictured import PicturedUnits, picture_cut, split_pictured
+from whygen.prompt.why.suspects import named_parts
 from whygen.types import Chat, Edit, Message, Output, Picture, Request, ToolCall
 
 SCENE = scene()
@@ -93,6 +94,17 @@ def test_what_is_cut_with_what_may_be_said_in_either_order_and_is_listed_where_i
     with pytest.raises(UsageError, match="Did you mean 'region'") as refused:
         explain_prompt("planted/picture-words", PARTS, units="regions")
     assert "image" in str(refused.value)
+
+
+@pytest.mark.parametrize("units", ["image", "sentence+region"])
+def test_a_picture_that_a_tool_gave_back_is_a_suspect_as_its_words_are(units: str) -> None:
+    called = Message("assistant", "", calls=(ToolCall("look", "{}", "c"),))
+    seen = Message("tool", "", parts=("A page.", SCENE), answers="c")
+    chat = Chat((Message("user", "", parts=(SCENE, "Look.")), called, seen))
+    names, suspects = named_parts(cut(chat, units))
+    accused = {name.partition(",")[0] for name, one in zip(names, suspects, strict=True) if one and "image" in name}
+    assert accused == {"image 2"}
+    assert any(name.startswith("image 1") for name in names)
 
 
 def test_pictures_and_words_can_be_pinned() -> None:

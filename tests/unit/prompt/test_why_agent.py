@@ -295,10 +295,27 @@ def test_a_number_in_a_json_is_the_one_that_was_recorded_or_another() -> None:
     assert kept.sentences[0].startswith('The field unit = "EUR" comes whatever is taken away')
 
 
-def test_a_tool_that_was_called_before_says_how_its_arguments_are_explained() -> None:
-    again = Output(calls=(ToolCall("read", '{"n": 9, "of.what": 1}', "z"),))
-    assert aim_at(again, recorded=True, before=[ToolCall("pay", "{}", "p")]).reason.endswith("calls it")
-    assert "--target tool:read.n explains" in aim_at(again, recorded=True, before=[ToolCall("read", "{}", "r")]).reason
+@pytest.mark.parametrize(
+    ("before", "made", "target"),
+    [
+        ([], '{"n": 9}', "tool:read"),
+        (['{"n": 1}', '{"n": 2}'], '{"n": 9}', "tool:read.n"),
+        (['{"n": 1}', '{"n": 9}'], '{"n": 9}', "tool:read"),  # nothing about it is new
+        (['{"n": 1, "how": "all"}'], '{"n": 9, "how": "all"}', "tool:read.n"),
+        (['{"n": 1, "how": "all"}'], '{"n": 9, "how": "top"}', "tool:read"),  # two are
+        (['{"n": "a"}'], json.dumps({"n": "word " * 40}), "tool:read"),  # no model writes that twice
+        (['{"n": 1}'], '{"n": [1, 2]}', "tool:read"),
+        (['no JSON'], '{"n": 9}', "tool:read.n"),
+        (['{"n": 1}'], "no JSON", "tool:read"),
+    ],
+)  # fmt: skip
+def test_where_a_tool_was_called_before_its_new_argument_is_explained(
+    before: list[str], made: str, target: str
+) -> None:
+    earlier = [ToolCall("pay", '{"n": 3}', "p"), *(ToolCall("read", each, "r") for each in before)]
+    aim = aim_at(Output(calls=(ToolCall("read", made, "z"),)), recorded=True, before=earlier)
+    assert aim.target == target
+    assert ("called before" in aim.reason) is (before != [] and made not in (*before, "no JSON"))
 
 
 def test_what_masks_leave_open_is_asked_of_the_accused_parts_alone_and_read_back(tmp_path: Path) -> None:

@@ -261,8 +261,7 @@ def aim_at(answer: Output, *, recorded: bool, before: Sequence[ToolCall] = ()) -
     who = "the recorded answer" if recorded else "the answer, which the record does not hold and was asked for,"
     names = list(dict.fromkeys(call.name for call in answer.calls))
     if len(names) == 1 and '"' not in names[0]:
-        head = f"tool:{_quoted(names[0])}"
-        return Aim(head, f"whether {names[0]} is called, as {who} calls it{_again(head, answer, before)}")
+        return _of_one_tool(answer.calls, before, who)
     if names:
         return Aim("tool", f"which tools are called, as {who} calls {', '.join(names)}")
     if read_refusal(answer).value == "refused":
@@ -280,14 +279,33 @@ def _before(chat: Chat) -> list[ToolCall]:
     return [each for message in chat.messages for each in message.calls]
 
 
-def _again(head: str, answer: Output, before: Sequence[ToolCall]) -> str:
-    """How to explain what a tool is called with, where it was called before with something else."""
-    values = answer.calls[0].values
-    names = [*cast("dict[str, object]", values)] if isinstance(values, dict) else []
-    told = ", ".join(f"{head}.{name}" for name in names if "." not in name)
-    if not told or all(each.name != answer.calls[0].name for each in before):
-        return ""
-    return f"; it was called before, and --target {told} explains what it is called with"
+LONGEST_ARGUMENT = 80
+"""Characters of an argument that is a choice; a longer one is a text that a model hardly writes twice."""
+
+
+def _of_one_tool(calls: Sequence[ToolCall], before: Sequence[ToolCall], who: str) -> Aim:
+    """Whether the tool is called; where it was called before, with which argument, if one alone is new."""
+    name, values = calls[0].name, calls[0].values
+    head = f"tool:{_quoted(name)}"
+    earlier: list[object] = [each.values for each in before if each.name == name]
+    given = cast("dict[str, object]", values) if isinstance(values, dict) and len(calls) == 1 and earlier else {}
+    new = [
+        field
+        for field, value in given.items()
+        if field and "." not in field and all(_held(each, field) != value for each in earlier)
+    ]
+    short = (
+        isinstance(given[new[0]], str | int | float) and len(str(given[new[0]])) <= LONGEST_ARGUMENT if new else False
+    )
+    if len(new) == 1 and short:
+        return Aim(f"{head}.{new[0]}", f"with which {new[0]} {name} is called, as it was called before with another")
+    told = ", ".join(f"{head}.{field}" for field in new)
+    again = f"; it was called before, and --target {told} explains what it is called with" if told else ""
+    return Aim(head, f"whether {name} is called, as {who} calls it{again}")
+
+
+def _held(values: object, field: str) -> object:
+    return cast("dict[str, object]", values).get(field) if isinstance(values, dict) else None
 
 
 def _quoted(name: str) -> str:

@@ -28,7 +28,8 @@ def named_parts(units: Units, suspect: Sequence[str] = ()) -> tuple[list[str], l
     """
     told = [_around(units.sections, span) for span in units.spans]
     names = _distinct(told, units)
-    found = [section is not None and section.kind in OUTSIDE for section in told]
+    outside = _images_from_outside(units)
+    found = [section is not None and (section.kind in OUTSIDE or _image(section) in outside) for section in told]
     for name in suspect:
         asked = _RESULT.sub(r"\1", name.strip())
         called = [place for place, each in enumerate(names) if is_called(each, asked)]
@@ -37,6 +38,20 @@ def named_parts(units: Units, suspect: Sequence[str] = ()) -> tuple[list[str], l
         for place in called:
             found[place] = True
     return names, found
+
+
+def _image(section: Section) -> int:
+    """The number of the picture that a section is, or is a region of; 0 of any other section."""
+    match = _PICTURE.match(section.name) if section.kind == "image" else None
+    return int(match[1]) if match else 0
+
+
+def _images_from_outside(units: Units) -> frozenset[int]:
+    """The pictures that a tool gave back: a page that it looked at can hold an order as well as a text can."""
+    if not isinstance(units, ChatUnits):
+        return frozenset()
+    roles = [message.role for message in units.chat.messages for _ in message.images]
+    return frozenset(number for number, role in enumerate(roles, start=1) if role == "tool")
 
 
 def check_suspects(units: Units, suspect: Sequence[str]) -> None:
@@ -70,6 +85,7 @@ def _around(sections: Sequence[Section], span: Span) -> Section | None:
 
 
 _ROLES = {"tool": "tool result", "user": "user message", "assistant": "assistant message"}
+_PICTURE = re.compile(r"image (\d+)")
 _RESULT = re.compile(r"^(tool result \d+) \(.*\)$")
 """A whole result is called by its number alone; its parts say which tool gave it."""
 
