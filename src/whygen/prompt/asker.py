@@ -164,13 +164,15 @@ class Asker:
         scored = self.target.verb == "score"
         before = () if self.recorded is None else (self.recorded,)
         number = len(before) or references
+        if before and isinstance(self.target, ReadsReference):
+            self.target.check(before[0])  # before anything is paid
         wanted = 0 if scored and before else references if scored else references + repeats
         asked = Asked(prompt, self.settings)
         drawn = [self._must(answer) for answer in self._answered([(asked, draw) for draw in range(wanted)])]
         outputs = [*before, *drawn]
         # Draws that are taken: a mask that sends the whole prompt must not get the reference's own answer back.
         self._used[asked] = max(wanted, repeats)
-        if isinstance(self.target, ReadsReference):
+        if not before and isinstance(self.target, ReadsReference):
             self.target.check(outputs[0])
         fresh = outputs[number:]
         if scored:

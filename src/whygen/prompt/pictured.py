@@ -23,7 +23,7 @@ from whygen.prompt.units.pieces import Notices, pin_pieces
 from whygen.prompt.units.transcripts import STAND_IN
 from whygen.results.media import PictureEvidence
 from whygen.results.prompt import Section
-from whygen.types import Chat, Message, Part, Picture, Source
+from whygen.types import Block, Chat, Message, Part, Picture, Source
 
 Cut: TypeAlias = Literal["image", "region"]
 """How pictures are cut: not at all, each a unit; or into superpixels."""
@@ -125,8 +125,10 @@ def picture_cut(prompt: Source, options: PromptOptions) -> tuple[str, Cut] | Non
     if how not in CUTS:
         return None
     if not seen:
+        linked = any(isinstance(part, Block) for message in prompt.messages for part in message.parts)
+        why = "; what is sent as a link or a file is one unit of units='part'" if linked else ""
         raise UsageError(
-            f"units={options.units!r} cuts the pictures of a chat, and it has none. Use units={words!r}, or give "
+            f"units={options.units!r} cuts the pictures of a chat, and it has none{why}. Use units={words!r}, or give "
             "messages with images."
         )
     return words, how

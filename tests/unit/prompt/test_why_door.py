@@ -23,7 +23,7 @@ from whygen.prompt.why.suspects import named_parts
 from whygen.records import Call, Recorded
 from whygen.results.prompt import PromptExplanation
 from whygen.results.why import PartTest
-from whygen.types import Chat, Message, Output, Settings, Tool, ToolCall
+from whygen.types import Chat, Message, Output, Request, Settings, Tool, ToolCall
 
 
 def _wire(chat: Chat, answer: Output | None, name: str = "") -> dict[str, object]:
@@ -370,6 +370,21 @@ def test_the_definition_of_the_called_tool_is_always_sent_however_the_call_is_cu
     assert "Sends an e-mail" in found.prompt
 
 
+@pytest.mark.parametrize("target", ["tool:pay.sum", "json:total", "contains:zz", "label:yes,no"])
+def test_a_target_that_is_not_in_the_recorded_answer_is_refused_before_anything_is_paid(target: str) -> None:
+    asked: list[object] = []
+
+    def model(request: Request) -> str:
+        asked.append(request)
+        return "No."
+
+    with pytest.raises(DataError, match="pay"):
+        whygen.forecast(model, _of_parts(), target=target)
+    with pytest.raises(DataError, match="pay"):
+        whygen.explain_prompt(model, _of_parts(), target=target, cache=None)
+    assert asked == []
+
+
 def test_what_brings_tools_of_other_names_is_always_sent_where_one_of_them_is_called() -> None:
     chat = Chat([Message("user", "Buy bread. Today.")], [Tool("mcp", extra={"type": "mcp", "server_label": "shop"})])
     call = Call(chat=chat, answer=Output(calls=(ToolCall("buy", "{}", "c"),)))
@@ -382,4 +397,6 @@ def test_a_tool_that_could_not_be_called_is_refused_before_anything_is_paid() ->
     call = _of_parts()
     with pytest.raises(UnknownNameError, match="Did you mean 'pay'"):
         whygen.forecast("planted/agent", call, target="tool:pai")
-    assert whygen.forecast("planted/agent", call, target="tool:look.n").calls
+    assert whygen.forecast("planted/agent", call, target="tool:look").calls
+    with pytest.raises(DataError, match="no call of look in the reference answer"):
+        whygen.forecast("planted/agent", call, target="tool:look.n")

@@ -14,6 +14,7 @@ from whygen.prompt.findings import find
 from whygen.prompt.options import DEFAULT, PromptOptions, check_hierarchy, check_rounds, choose
 from whygen.prompt.question import check, check_cut
 from whygen.prompt.session import Session, SessionOptions, open_session
+from whygen.prompt.targets import TARGETS, ReadsReference, load_target
 from whygen.prompt.targets.structured import read_refusal
 from whygen.prompt.targets.tools import tool_named
 from whygen.prompt.why.settings import Notices, model_of, options_of, protocol_of, settings_for
@@ -84,6 +85,7 @@ def call_question(
     check_rounds(chosen, how["run"])
     check(call.chat, chosen)
     _check_tool(chosen.target, call)
+    _check_answer(chosen.target, call)
     chosen, told_of = _cut(chosen, call.chat, call.answer, choices)
     told = [each for each in call.notices if asked is call.model or each[0] not in NO_MODEL]
     return CallQuestion(
@@ -125,6 +127,22 @@ def _check_tool(target: object, call: Call) -> None:
     name = tool_named(target.removeprefix("tool:"))
     if name is not None and name not in map(nfc, known):
         raise UnknownNameError("tool of this call", name, set(known))
+
+
+def _check_answer(target: object, call: Call) -> None:
+    """Refuse a target that is not in the recorded answer, so that a dry run says so as well.
+
+    Raises:
+        DataError: showing the answer.
+    """
+    if call.answer is None or not isinstance(target, str):
+        return
+    head = target.partition(":")[0]
+    if head not in TARGETS or "encoder" in TARGETS[head].takes:  # an encoder is opened for no dry run
+        return
+    found = load_target(target)
+    if isinstance(found, ReadsReference):
+        found.check(call.answer)
 
 
 def _gives(tool: Tool) -> bool:
