@@ -241,6 +241,42 @@ def test_the_users_own_code_is_a_model(tmp_path: Path, monkeypatch: pytest.Monke
         load_latent("py/my_latent_model:answer")
 
 
+CALLABLE = """
+import functools, numpy as np, torch
+from torch import nn
+def built(size=4): return nn.Sequential(nn.Linear(size, 6), nn.Sigmoid())
+module = built()
+wrapped = nn.DataParallel(built())
+class Called:
+    def __call__(self, *args, **kwargs): raise RuntimeError("a batch is needed")
+    def sample(self, n, rng): return rng.random((n, 6))
+called = Called()
+part, kept = functools.partial(built, 4), functools.lru_cache(built)
+def sampler(n, rng): return rng.random((n, 6))
+def missing(): return open("/nowhere/weights.pt")
+class NeedsAPath(Called):
+    def __init__(self, path): self.path = path
+class Fails(Called):
+    def __init__(self): raise OSError("no weights")
+"""
+
+
+def test_what_can_be_called_is_the_model_unless_it_is_a_function_or_a_class_that_makes_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_callables.py").write_text(CALLABLE)
+    monkeypatch.chdir(tmp_path)
+    for name in ("module", "wrapped", "called", "part", "kept", "sampler", "built", "Called"):
+        assert load_latent(f"py/my_callables:{name}").shape == (6,), name
+    for name, told in (
+        ("missing", "called for the model, raised FileNotFoundError"),
+        ("NeedsAPath", "is a class that needs path. Name an object of it"),
+        ("Fails", "called for the model, raised OSError: no weights"),
+    ):
+        with pytest.raises((ModelError, UsageError), match=told):
+            load_latent(f"py/my_callables:{name}")
+
+
 def test_fields_of_a_latent_model_are_checked() -> None:
     with pytest.raises(UsageError, match="value_range"):
         LatentModel(encode=len, decode=len, value_range=(1, 0))

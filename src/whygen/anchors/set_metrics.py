@@ -220,7 +220,10 @@ def labels_made(
     errs = np.stack([rng.dirichlet(row + 1 / n, size=DRAWS) for row in read], axis=1)
     own, theirs = (rng.dirichlet(counts + 1 / n, size=DRAWS) for counts in (of_made, of_real))
     own, theirs = _unread(errs, own), theirs if real is None else _unread(errs, theirs)
-    most = np.quantile(own / np.maximum(theirs, 1 / (1 + of_real.sum())), 1 - MISSED / n, axis=0)
+    one = 1 / (1 + of_real.sum())
+    most = np.quantile(own / np.maximum(theirs, one), 1 - MISSED / n, axis=0)
+    if real is not None:  # of what the real samples may have none of, nothing can be missed
+        most = np.where(np.quantile(theirs, MISSED / n, axis=0) > one, most, np.maximum(most, 1))
     right, counts = np.diag(read), read.sum(axis=1)
     return tuple(
         ModeRecord(

@@ -230,6 +230,19 @@ def test_labels_that_cannot_be_read_are_not_called_dropped() -> None:
     assert not any(each.is_dropped for each in labels_made(points[0], names, points[1], None, rng=generator(0)))
 
 
+@pytest.mark.parametrize("kinds", [(0,), (1,), (3, 8), (0, 4, 6), (2, 3, 5, 7)])
+def test_what_the_reference_has_none_of_is_not_called_dropped(kinds: tuple[int, ...]) -> None:
+    """The labels are those of the anchors, which are of all kinds, and model and reference know some kinds alone."""
+    for seed in range(5):
+        own, held = halves_of_scans(seed)
+        anchors, known = held[:120], held[120:]
+        known, learned = (rows[np.isin(LABELS[rows], kinds)] for rows in (known, own))
+        made = Resampler(IMAGES[learned]).sample(2000, generator(seed, "made"))
+        a, b, c = (each.reshape(len(each), -1) for each in (IMAGES[anchors], made, IMAGES[known]))
+        found = labels_made(a, LABELS[anchors].tolist(), b, c, rng=generator(seed, "modes"))
+        assert not any(each.is_dropped for each in found), kinds
+
+
 def test_a_model_that_makes_none_of_a_label_is_told_so() -> None:
     own, held = halves_of_scans(1)
     lacking, whole = (Resampler(IMAGES[rows]) for rows in (own[LABELS[own] != 6], own))

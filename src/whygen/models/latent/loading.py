@@ -10,7 +10,7 @@ from functools import partial, reduce
 from typing import Any, cast
 
 from whygen._arguments import typed
-from whygen.errors import ModelError, UsageError
+from whygen.errors import ModelError, UsageError, WhygenError
 from whygen.models.latent import UNIT_RANGE, Decode, Encode, Generator, Layout, Scale, stated
 from whygen.models.latent.denoising import denoising
 from whygen.models.latent.refusals import codes, is_condition, refusal, taken, weights_file
@@ -19,6 +19,7 @@ from whygen.models.protocols import Decodes, Encodes, ModelOptions
 from whygen.models.python import CallableModel
 from whygen.models.registry import open_uri
 from whygen.plugins import PYTHON, already_imported, source_of
+from whygen.safe import says
 
 
 @typed()
@@ -104,17 +105,41 @@ def _open(uri: str, options: ModelOptions) -> object:
     if (told := weights_file(uri)) is not None:
         raise UsageError(told)
     opened = open_uri(uri, options)
-    if isinstance(opened, type):
-        return opened()
-    if isinstance(opened, Encodes) or not uri.startswith("py/"):
+    if not isinstance(opened, type) and (isinstance(opened, Encodes) or not uri.startswith("py/")):
         return opened
+    if not uri.startswith("py/"):
+        return cast("type[object]", opened)()
     module, _, attribute = uri.removeprefix("py/").partition(":")
     factory = reduce(getattr, attribute.split("."), cast("object", sys.modules[module]))
-    try:
-        inspect.signature(cast("Callable[..., Any]", factory)).bind()
-    except TypeError:
+    if not isinstance(factory, type | partial) and not inspect.isroutine(factory):
+        return factory  # a model that can be called, as modules and pipelines are
+    needed = _needed(cast("Callable[..., Any]", factory))
+    if needed and isinstance(factory, type):
+        raise UsageError(
+            f"{uri} is a class that needs {', '.join(needed)}. Name an object of it, or a function that makes one."
+        )
+    if needed:
         return opened
-    return cast("Callable[[], object]", factory)()
+    try:
+        return cast("Callable[[], object]", factory)()
+    except WhygenError:
+        raise
+    except Exception as error:  # foreign code
+        raise ModelError(
+            f"{uri}, called for the model, raised {says(error).rstrip('.')}. Mend it, or name the model itself."
+        ) from error
+
+
+def _needed(factory: Callable[..., Any]) -> list[str]:
+    """Arguments without which it cannot be called."""
+    try:
+        taken = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):  # compiled code has no signature
+        return []
+    return [each.name for each in taken if each.default is each.empty and each.kind not in _OPEN]
+
+
+_OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def _adapt(opened: object, options: ModelOptions, *, uri: str | None) -> Generator:
