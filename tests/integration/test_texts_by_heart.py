@@ -90,6 +90,52 @@ def test_a_tokenizer_that_does_not_know_a_script_is_told(tmp_path: Path) -> None
     assert "1 of its 5 tokens are unknown" in found.texts[2].notes[0]
 
 
+HELD = """
+import transformers
+from whygen.types import Output, TokenScore
+model = transformers.AutoModelForCausalLM.from_pretrained({place!r})
+tokenizer = transformers.AutoTokenizer.from_pretrained({place!r})
+pair, turned, listed = (model, tokenizer), (tokenizer, model), [model, tokenizer]
+pipeline = transformers.pipeline("text-generation", model=model, tokenizer=tokenizer)
+class Scorer:
+    def score(self, requests):
+        spans = [[TokenScore(i, i + 1, -1.0) for i, _ in enumerate(each.continuation)] for each in requests]
+        return [Output(finish="scored", scores=tuple(each)) for each in spans]
+scorer = Scorer()
+bare, without = model, (model, None)
+further = transformers.AutoTokenizer.from_pretrained({place!r})
+further.add_tokens(["boats", "market"])
+foreign = (model, further)
+"""
+
+
+def test_a_model_of_texts_is_the_same_by_its_name_in_a_module_and_as_the_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "held_models.py").write_text(HELD.format(place=str(tiny_models.save("gpt2", tmp_path / "tiny"))))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import held_models  # pyright: ignore[reportMissingImports]
+
+    texts = ["Paris 11 is the capital", "boats pass 12 all day", "the market opened at 7"]
+    for name in ("pair", "turned", "listed", "pipeline", "scorer"):
+        by_name, as_object = (
+            whygen.explain_anchors(each, texts, cache=None, twins=1)
+            for each in (f"py/held_models:{name}", getattr(held_models, name))
+        )
+        assert [each.nats for each in by_name.texts] == [each.nats for each in as_object.texts], name
+        assert by_name.texts[0].nats
+    for name, told in (("bare", "without its tokenizer"), ("without", "a NoneType, which is no tokenizer")):
+        for each in (f"py/held_models:{name}", getattr(held_models, name)):
+            with pytest.raises(UsageError, match=told):
+                whygen.explain_anchors(each, texts, cache=None)
+    found = whygen.explain_anchors(held_models.foreign, texts, cache=None, twins=1)  # its texts alone are not scored
+    assert [each.state for each in found.texts] == ["scored", "failed", "failed"]
+    assert "it is the tokenizer of another model" in found.texts[1].reason
+    with pytest.raises(UsageError, match="it is the tokenizer of another model"):
+        whygen.explain_anchors(held_models.foreign, texts[1:], cache=None, twins=1)
+
+
 class Slow:
     """Ends the run after so many texts, as Ctrl-C does."""
 

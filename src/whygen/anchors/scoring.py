@@ -184,18 +184,19 @@ def finite_samples(
     """
     kept, anew, missing = list[Floats](), 0, n
     while missing:
-        some = np.asarray(model.sample(missing, rng), dtype=np.float32)
-        if len(some) != missing:
+        asked = max(missing, LEAST_ANEW) if kept else missing  # one at a time the first of each call would decide
+        some = np.asarray(model.sample(asked, rng), dtype=np.float32)
+        if len(some) != asked:
             raise DataError(
-                f"sample of {model.uri} gave {len(some)} samples, and {missing} were asked for. If it "
+                f"sample of {model.uri} gave {len(some)} samples, and {asked} were asked for. If it "
                 "has no more than so many, give these themselves: an array, or samples/PATH of a folder."
             )
-        good = np.isfinite(some.reshape(missing, -1)).all(axis=1)
-        anew += missing - int(good.sum())
+        good = np.isfinite(some.reshape(asked, -1)).all(axis=1)
+        anew += asked - int(good.sum())
         if model.sampler is None or some.shape[1:] != like.shape or anew > max(n // 2, LEAST_ANEW):
             some = checked(some, model, like, "sample", first)
-        kept.append(some[good])
-        missing -= int(good.sum())
+        kept.append(some[good][:missing])
+        missing -= len(kept[-1])
     return np.concatenate(kept), anew
 
 

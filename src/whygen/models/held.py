@@ -47,6 +47,11 @@ def held_model(model: object, options: ModelOptions) -> Model | None:
         others = [part for part in model if not isinstance(part, torch.nn.Module)]
         if len(networks) == 1 and callable(getattr(others[0], "apply_chat_template", None)):
             return _with_tokenizer(networks[0], others[0], options)
+        if len(networks) == 1 and transformers is not None and isinstance(networks[0], transformers.PreTrainedModel):
+            raise UsageError(
+                f"model holds a {type(networks[0]).__name__} and a {type(others[0]).__name__}, which is no tokenizer. "
+                f"{WITH_TOKENIZER}"
+            )
     if transformers is not None and isinstance(model, transformers.PreTrainedModel):
         if _makes_sounds(model, transformers):
             raise UsageError(f"model is a {type(model).__name__}, which makes sounds. {AS_PIPELINE}")

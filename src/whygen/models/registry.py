@@ -115,7 +115,9 @@ def load_model(model: object, options: ModelOptions | None = None) -> Model:
         from whygen.models.ray import open_on_ray
 
         return open_on_ray(model, options)
-    opened = open_uri(model, options) if isinstance(model, str) else held_model(model, options) or model
+    opened = open_uri(model, options) if isinstance(model, str) else model
+    brought = opened.function if isinstance(opened, CallableModel) else opened  # what py/ makes of a pipeline, too
+    opened = held_model(brought, options) or opened
     if isinstance(opened, type) and hasattr(opened, "answer"):
         opened = cast(Callable[[], object], opened)()
     if isinstance(opened, Model):

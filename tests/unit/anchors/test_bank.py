@@ -197,6 +197,19 @@ def test_samples_without_a_value_are_drawn_anew_and_said() -> None:
         explain_anchors(model, anchors, **given)
 
 
+@pytest.mark.parametrize("places", [slice(0, None, 7), slice(0, 1), slice(-1, None)])
+def test_a_place_of_each_call_that_never_has_a_value_does_not_end_the_run(places: slice) -> None:
+    class Odd:
+        def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+            made = rng.random((n, *SHAPE)).astype(np.float32)
+            made[places] = np.nan
+            return made
+
+    found = explain_anchors(Odd(), drawn(2, 20), reference=drawn(1, 60), bank=300, cache=None, controls="none")
+    assert found.generated.n == 300
+    assert found.generated.anew > 0
+
+
 @pytest.mark.parametrize(
     ("noise", "batch", "is_said"), [(0.0, 0.0, False), (1e-4, 0.0, False), (5.0, 0.0, True), (0.0, 1.0, True)]
 )

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from whygen.errors import UsageError
 from whygen.models.denoisers.schedules import FARTHEST, NoiseLevel, NoiseSchedule, read_schedule
+from whygen.models.latent.loading import load_latent
 
 CLEAN = torch.tensor([0.7, -0.2, 0.4, -0.9]).view(1, 1, 2, 2)
 STEPS = 40
@@ -239,9 +240,19 @@ def test_what_has_no_fixed_levels_is_refused() -> None:
     class Adaptive:
         def step(self) -> None: ...
 
+    class Noising(Adaptive):
+        def add_noise(self, samples: Any, noise: Any, time: Any) -> Any: ...
+
+    class Timed(Adaptive):
+        def set_timesteps(self, n: int) -> None: ...
+
     for wrong in (Adaptive(), None):
         with pytest.raises(UsageError, match="no fixed levels of noise"):
             read_schedule(wrong)
+    for own in (Noising(), Timed()):  # a scheduler of one's own is known by what it does, beside its network
+        for pair in ((torch.nn.Conv2d(1, 1, 3), own), {"unet": torch.nn.Conv2d(1, 1, 3), "scheduler": own}):
+            with pytest.raises(UsageError, match="no fixed levels of noise"):
+                load_latent(pair)
     scheduler = made("DDPMScheduler")
     scheduler.register_to_config(prediction_type="dreams")
     with pytest.raises(UsageError, match="prediction_type='dreams'"):

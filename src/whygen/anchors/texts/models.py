@@ -17,7 +17,7 @@ from whygen.models.latent.returned import numbers_of
 from whygen.models.names import SERVICES
 from whygen.models.protocols import Encodes
 from whygen.models.python import CallableModel
-from whygen.plugins import already_imported, imported
+from whygen.plugins import PYTHON, already_imported, imported
 from whygen.remote import is_service
 from whygen.safe import says
 from whygen.types import Failure, JsonValue, Limits, Output, Request, TokenScore
@@ -189,8 +189,9 @@ def open_text_model(model: object, options: ModelOptions | None) -> Model:
         UsageError: if it is none, or gives no log-probabilities.
         MissingError: if something it needs is missing.
     """
-    if isinstance(model, ScoresText) and not isinstance(model, Model) and not hasattr(model, "answer"):
-        return ScoresAlone(model)
+    brought = _brought(model.removeprefix(PYTHON)) if isinstance(model, str) and model.startswith(PYTHON) else model
+    if isinstance(brought, ScoresText) and not isinstance(brought, Model) and not hasattr(brought, "answer"):
+        return ScoresAlone(brought)
     opened = load_model(model, options)
     if isinstance(opened, CallableModel) and not isinstance(opened, ScoresText):
         return ScoresByFunction(opened)

@@ -191,7 +191,9 @@ class HfModel:
         with quiet(), torch.inference_mode():
             for place, request in enumerate(requests):
                 try:
-                    jobs.append(prepare(place, request))
+                    job = prepare(place, request)
+                    self._check_ids(job)
+                    jobs.append(job)
                 except Refused as refused:
                     answers[place] = refused.failure
             jobs.sort(key=lambda job: (job.kind, -job.length))
@@ -203,6 +205,24 @@ class HfModel:
                 if len(batch) == self._batch:  # it was not halved
                     self._batch = min(2 * self._batch, self._most)
         return [answers[place] for place in range(len(requests))]
+
+    def _check_ids(self, job: TextJob) -> None:
+        """Refuse tokens that the network has not; its own tokenizer makes none.
+
+        Raises:
+            Refused: naming the cause.
+        """
+        table: Any = self.network.get_input_embeddings()
+        known, highest = (
+            getattr(table, "num_embeddings", None),
+            max([*job.prompt, *(job.target.ids if job.target else ())], default=0),
+        )
+        if known is not None and highest >= known:
+            raise Refused(
+                f"the tokenizer of {self._uri} makes token {highest} of this text, and the network has {known:,}: it "
+                "is the tokenizer of another model",
+                "Give the model with the tokenizer that it was trained with.",
+            )
 
     def _together(self, job: TextJob, first: TextJob) -> bool:
         """Whether a job can share the batch of one that is not shorter."""

@@ -86,7 +86,8 @@ def network_and_scheduler(thing: Any) -> tuple[Any, Any] | None:
 
 
 def _schedules(thing: Any) -> bool:
-    return "Scheduler" in type(thing).__name__ or hasattr(thing, "alphas_cumprod")
+    own = any(callable(getattr(thing, name, None)) for name in ("add_noise", "set_timesteps"))  # under any name
+    return (own and not callable(thing)) or "Scheduler" in type(thing).__name__ or hasattr(thing, "alphas_cumprod")
 
 
 def _is_array(thing: Any) -> bool:
