@@ -184,7 +184,8 @@ class ModeRecord(Record):
     ``generated`` and ``real`` are so many that are read as one; real samples that are labelled themselves are not read.
     ``astray``: the share of labelled samples of other labels that is read as one. ``most``: the upper end of how many
     times as many of it there are among generated ones, with errors of reading taken off, at 95% for all labels at
-    once; at least 1 where real samples are read too, and may have none of it. ``is_read``: of labelled samples of it more than half are read as one, by Wilson's interval.
+    once; at least 1 where real samples are read too, and may have none of it. ``is_read``: of labelled samples of it
+    more than half are read as one, by Wilson's interval.
     """
 
     label: str | int
