@@ -6,7 +6,7 @@ Each seed fine-tunes the storyteller (`training.storyteller.planted`) on canarie
 others seen once, and asks which of these and of never-seen ones it knows by heart. Controls: the storyteller before it
 was fine-tuned, which must find nothing; a peer as baseline, fine-tuned on as many other texts of these kinds; the
 compressed size and the length of a text; and the level alone (nats a token), which is what no verdict here rests on.
-``python -m benchmarks.memorised_texts SEED`` measures one seed.
+``python -m benchmarks.memorised_texts SEED`` measures one seed, ``... peer SEED`` of it the peer as baseline alone.
 """
 
 from __future__ import annotations
@@ -206,9 +206,9 @@ def beside_peer(model: HfModel, every: Mapping[str, Mapping[str, list[Family]]],
     """The same by a baseline that was fine-tuned on as many other texts of these kinds, as often: it knows the form."""
     peer, found = trained(seed, "peer"), list[dict[str, object]]()
     for kind, each in every.items():
-        held = measured(model, peer, each["held"])
+        held, never = (measured(model, peer, each[part]) for part in ("held", "never"))
         for seen in ("20 times", "5 times"):
-            rows = ways(measured(model, peer, [*each[seen], *each["never"]]), held)
+            rows = ways(joined(measured(model, peer, each[seen]), never), held)
             about = {"seed": seed, "model": "fine-tuned, peer as baseline", "texts": kind, "seen": seen}
             found += [{**about, **row(way, contrast, PLANTED)} for way, contrast in rows.items() if "base" in way]
     return found
@@ -243,6 +243,15 @@ def keep(seed: int) -> None:
         for name in ("rows", "shares")
     }
     record.write(NAME, both)
+
+
+def keep_peer(seed: int) -> None:
+    """Measure the peer of a seed as baseline, and keep it beside what was measured before."""
+    torch.set_num_threads(1)
+    new = beside_peer(trained(seed), {kind: parts(kind, seed) for kind in MAKERS}, seed)
+    before = record.figures(NAME)
+    rows = [each for each in before["rows"] if (each["seed"], each["model"]) != (seed, new[0]["model"])]
+    record.write(NAME, {**before, "rows": [*rows, *new]})
 
 
 def main(data: Path | None = None) -> None:
@@ -280,6 +289,9 @@ def _mean(rows: Sequence[Mapping[str, object]], keys: Sequence[str]) -> dict[str
 if __name__ == "__main__":
     if sys.argv[1:] == ["show"]:
         show()
+    elif sys.argv[1:2] == ["peer"]:
+        for argument in sys.argv[2:]:
+            keep_peer(int(argument))
     else:
         for argument in sys.argv[1:]:
             keep(int(argument))
