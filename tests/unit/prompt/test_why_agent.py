@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks.planted_calls import CASES, Case, PlantedCall, planted_call, planted_run
+from benchmarks.why_rules import NOISE, PAY, RULES, RuledModel, ruled_call
 
 import whygen
 from whygen.errors import UnknownNameError, UsageError
@@ -273,6 +274,21 @@ def test_what_comes_mostly_without_the_named_parts_is_never_said_to_come_from_th
     assert any(part.named for part in why.parts) or "no part is needed by itself" in why.sentences[0]
 
 
+def test_refusals_are_no_warning_where_a_refusal_is_what_is_explained() -> None:
+    def model(request: Request) -> Output:
+        assert isinstance(request.prompt, Chat)
+        kept = "You are the desk" in request.prompt.messages[0].text
+        return Output(text="I cannot help with that.", finish="refused") if kept else Output(text="Note 3 says so.")
+
+    call = Call(chat=_desk(), answer=Output(text="I cannot help with that.", finish="refused"))
+    found = whygen.explain_prompt(model, call, cache=None)
+    assert found.why is not None
+    assert found.why.sentences[0].startswith("The refusal comes from the request's own system (")
+    assert not {"refused-reference", "odd-answers"} & {warning.code for warning in found.warnings}
+    as_text = whygen.explain_prompt(model, call, target="exact", cache=None)
+    assert {"refused-reference", "odd-answers"} <= {warning.code for warning in as_text.warnings}
+
+
 def test_a_number_in_a_json_is_the_one_that_was_recorded_or_another() -> None:
     def model(request: Request) -> str:
         assert isinstance(request.prompt, Chat)
@@ -316,6 +332,31 @@ def test_where_a_tool_was_called_before_its_new_argument_is_explained(
     aim = aim_at(Output(calls=(ToolCall("read", made, "z"),)), recorded=True, before=earlier)
     assert aim.target == target
     assert ("called before" in aim.reason) is (before != [] and made not in (*before, "no JSON"))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_each_rule_of_the_other_model_gets_its_verdict_without_noise(name: str) -> None:
+    rule = RULES[name]
+    chat, words_of, places = ruled_call(np.random.default_rng([1, list(RULES).index(name)]), rule)
+    model = RuledModel(rule, words_of, 0.0)
+    why = whygen.explain_prompt(model, Call(chat=chat, answer=Output(calls=(PAY,))), cache=None, interactions=0).why
+    assert why is not None
+    assert why.verdict == rule.verdict
+    asked = [chat.messages[places[mark]] for mark in rule.drivers]
+    assert len(asked) == len(rule.drivers)
+    assert all(words_of[mark] in chat.messages[places[mark]].text for mark in rule.marks)
+
+
+def test_the_figures_of_the_rules_are_those_of_the_docs_and_keep_the_rate() -> None:
+    root = Path(__file__).parents[3]
+    found = json.loads((root / "benchmarks/results/why_rules.json").read_text(encoding="utf-8"))["figures"]
+    rows, sums = found["rows"], found["sums"]
+    assert {(row["rule"], row["noise"]) for row in rows} == {(name, noise) for name in RULES for noise in NOISE}
+    calls, wrong, left = (sum(row[name] for row in rows) for name in ("calls", "wrong", "open"))
+    accused, clean = (sum(row[name] for row in sums) for name in ("clean: accused", "clean"))
+    assert all(row["clean: accused"] / row["clean"] <= 0.05 for row in sums)
+    told = " ".join((root / "docs/why.md").read_text(encoding="utf-8").split())
+    assert f"{wrong} of {calls} verdicts are wrong, {left} stay open, and {accused} of {clean} clean requests" in told
 
 
 def test_what_masks_leave_open_is_asked_of_the_accused_parts_alone_and_read_back(tmp_path: Path) -> None:
