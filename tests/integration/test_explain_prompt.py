@@ -283,3 +283,9 @@ def test_held_out_predictions_belong_to_their_rows() -> None:
     residual = evidence.effects - evidence.predicted
     assert np.var(residual) < 0.1 * np.var(evidence.effects)
     assert len(evidence.masks) == len(evidence.effects) == len(evidence.groups)
+
+
+def test_one_thing_is_counted_as_one() -> None:
+    explanation = whygen.explain_prompt("planted/additive", "fox", target="exact", cache=None)
+    assert "1 unit," in repr(explanation)
+    assert " units" not in repr(explanation)

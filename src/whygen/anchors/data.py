@@ -40,6 +40,7 @@ from whygen.errors import DataError, MissingError, UsageError, meant
 from whygen.files import is_there
 from whygen.models.latent import Layout
 from whygen.results.prompt import Warned
+from whygen.texts import counted
 
 SPLITS = ("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval")
 """Names of folders that are parts of a data set rather than classes."""
@@ -170,7 +171,9 @@ def load_samples(
     if labels is not None:
         loaded = replace(loaded, labels=_given_labels(labels))
     if loaded.labels is not None and len(loaded.labels) != len(loaded.samples):
-        raise DataError(f"There are {len(loaded.labels)} labels for {len(loaded.samples)} samples; give one for each.")
+        raise DataError(
+            f"{counted(len(loaded.labels), 'label')} for {counted(len(loaded.samples), 'sample')}: give one for each."
+        )
     return loaded
 
 
@@ -227,15 +230,15 @@ def _from_gathered(gathered: Gathered, size: tuple[int, int] | None, mode: str |
     paths = isinstance(given[0], str | Path)
     if paths and all(isinstance(each, str) and each.startswith(ADDRESSES) for each in given):
         raise DataError(
-            f"The {len(given)} texts given, such as {str(given[0])[:60]!r}, are addresses, and whygen downloads no "
-            "samples: download the files, and give their folder, or a list of their paths."
+            f"What was given are addresses ({counted(len(given), 'text')}, such as {str(given[0])[:60]!r}), and whygen "
+            "downloads no samples: download the files, and give their folder, or a list of their paths."
         )
     if paths and all(isinstance(each, str) and not is_there(each) for each in given):
         raise DataError(
-            f"The {len(given)} texts given, such as {str(given[0])[:60]!r}, are paths of no file. Anchors are pictures "
-            "or arrays here. Texts are anchors of a language model: hf/PATH, an object with score, or a function "
-            "def f(text: str) -> list[float] of the log-probability of each token. What a model says to a text is for "
-            "whygen.explain_prompt."
+            f"What was given are paths of no file ({counted(len(given), 'text')}, such as {str(given[0])[:60]!r}). "
+            "Anchors are pictures or arrays here. Texts are anchors of a language model: hf/PATH, an object with "
+            "score, or a function def f(text: str) -> list[float] of the log-probability of each token. What a model "
+            "says to a text is for whygen.explain_prompt."
         )
     called = [(str(each) if is_path(each) else f"item {place}", _opener(each)) for place, each in enumerate(given)]
     stacked = stack_pictures(called, size=size, mode=mode)

@@ -193,7 +193,8 @@ def _skipped(*sources: SampleSet | None) -> list[Warned]:
         return []
     shown = "; ".join(f"{each.name} ({each.reason})" for each in skipped[:NAMED])
     more = f"; and {len(skipped) - NAMED} more, all listed in details.json" if len(skipped) > NAMED else ""
-    text = f"{len(skipped)} files or rows could not be used and were skipped: {shown}{more}."
+    what = "1 file or row" if len(skipped) == 1 else f"{len(skipped)} files or rows"
+    text = f"{what} could not be used and {'was' if len(skipped) == 1 else 'were'} skipped: {shown}{more}."
     return [Warned(code="skipped-files", text=text)]
 
 

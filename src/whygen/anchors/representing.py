@@ -24,6 +24,7 @@ from whygen.results.anchors_rows import UNSURE
 from whygen.results.anchors_scores import Scored, Scores
 from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
+from whygen.texts import counted
 
 SMALL = 4096
 TYPICAL_OF = 2000
@@ -329,8 +330,8 @@ def check_selection(selection: Selection, points: ArrayLike, *, group: str, k: i
     near = _near_duplicates(as_points(points)[selection.indices])
     if near:
         text = (
-            f"{near} pairs of the representatives of {group} are nearly the same. Remove duplicates from the anchors, "
-            f"ask for fewer than {k}, or measure distances in another space."
+            f"Among the representatives of {group}, {counted(near, 'pair')} nearly the same. Remove duplicates from "
+            f"the anchors, ask for fewer than {k}, or measure distances in another space."
         )
         found.append(Warned(code="near-duplicates", text=text))
     return tuple(found)

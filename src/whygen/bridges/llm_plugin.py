@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import llm  # pyright: ignore[reportMissingImports]
 
+from whygen.texts import counted
+
 if TYPE_CHECKING:
     from whygen.records import Call
     from whygen.results import PromptExplanation
@@ -88,7 +90,7 @@ def _foresee(model: Any, call: Call, choices: dict[str, Any]) -> None:
     import whygen
 
     found = whygen.forecast(model, call, settings=call.settings, **choices)
-    click.echo(f"{found.units} units, {found.calls} calls. Nothing was sent.")
+    click.echo(f"{counted(found.units, 'unit')}, {counted(found.calls, 'call')}. Nothing was sent.")
 
 
 def _show(explanation: PromptExplanation, out: Path | None) -> None:

@@ -19,6 +19,7 @@ from whygen.report.texts import decimals_for, listed, p_value, percent, quoted, 
 from whygen.results.prompt import PromptExplanation, UnitAttribution
 from whygen.results.summary.words import headline, labels, names
 from whygen.results.why import PartTest
+from whygen.texts import counted
 
 WITHIN: Final = 0.2
 """A suspect is cleared where it surely moves the action by less than this."""
@@ -162,7 +163,7 @@ class Explained:
     def _about(self, found: Checked) -> list[str]:
         """What stands below every failure: how sure that is, what was found, and what more calls would buy."""
         explanation = self.explanation
-        lines = [f"{headline(explanation)} ({explanation.model}, {explanation.calls.asked} calls)"]
+        lines = [f"{headline(explanation)} ({explanation.model}, {counted(explanation.calls.asked, 'call')})"]
         if found.error_rate is not None:
             lines.insert(0, f"Such a verdict is wrong in at most {percent_of(found.error_rate)} of cases.")
         if found.verdict == "unknown" and explanation.advice:

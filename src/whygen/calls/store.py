@@ -22,6 +22,7 @@ from whygen.calls.leases import Leases
 from whygen.calls.ledger import Ledger
 from whygen.calls.rows import RecordedCall, StoredRow
 from whygen.errors import StoreError, UsageError
+from whygen.texts import counted
 from whygen.types import Output
 
 DEFAULT_STORE: Final = "default"
@@ -71,15 +72,16 @@ class Store:
             notices.append(Notice("store-not-written", self._not_written()))
         if damaged := max(len(self._damaged), self._passed_over):
             text = (
-                f"{damaged} recorded answers in {self._path} are damaged and were passed over: what is asked for again "
-                "takes their place."
+                f"{counted(damaged, 'recorded answer')} in {self._path} passed over as damaged: what is asked for "
+                "again takes their place."
             )
             notices.append(Notice("rows-damaged", text))
         if odd := len(self._memory) - len(self._waiting):
-            text = f"{odd} answers hold something that is not JSON (in `Output.extra`, or a score that is not finite)"
-            notices.append(
-                Notice("answer-not-json", f"{text}. They are not recorded: a later run asks for them again.")
+            text = (
+                f"{counted(odd, 'answer')} with something that is not JSON (in `Output.extra`, or a score that is not "
+                "finite)"
             )
+            notices.append(Notice("answer-not-json", f"{text}, not recorded: a later run asks again."))
         return tuple(notices)
 
     def get_many(self, keys: Collection[str]) -> dict[str, Output]:

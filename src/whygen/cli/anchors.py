@@ -25,7 +25,7 @@ from whygen.plugins import NamedFunction, imported, source_of
 from whygen.results.anchors_memorised import ROLES
 from whygen.results.files import REPORT, make_folder
 from whygen.results.summary import write_html
-from whygen.texts import read_text_file
+from whygen.texts import counted, read_text_file
 
 RESULT = "stream.json"
 
@@ -194,7 +194,10 @@ def streamed(model: str, samples: object, how: common.Shared, **choices: Any) ->
     if how.as_json:
         common.print_json(found.to_dict())
     elif not how.quiet:
-        common.tell(f"{found.model}: {found.n:,} anchors in {found.shards} shards, by {', '.join(found.criteria)}")
+        common.tell(
+            f"{found.model}: {counted(found.n, 'anchor')} in {counted(found.shards, 'shard')}, "
+            f"by {', '.join(found.criteria)}"
+        )
         for each in found.groups:
             picked = found.picked.get(each.group)
             rows = "" if picked is None else f"; for example {', '.join(map(str, picked.rows[:4]))}"
@@ -212,7 +215,7 @@ def show_forecast(forecast: AnchorForecast | TextForecast, *, as_json: bool) -> 
         common.print_json(asdict(forecast))
         return
     if isinstance(forecast, TextForecast):
-        common.tell(f"{forecast.texts:,} texts; to score with their twins: {forecast.scored:,}")
+        common.tell(f"{counted(forecast.texts, 'text')}; to score with their twins: {forecast.scored:,}")
         common.tell(f"to continue: {forecast.continued:,}; of all these {forecast.recorded:,} are recorded")
         common.tell("Nothing was asked.")
         return

@@ -14,6 +14,7 @@ from whygen.cli import common
 from whygen.errors import ModelError, UsageError
 from whygen.models import ModelOptions, load_model
 from whygen.models.batches import AnswersLater, Batches
+from whygen.texts import counted
 from whygen.types import Failure
 
 app = typer.Typer(help="Batches under way at providers.", no_args_is_help=True)
@@ -32,7 +33,9 @@ def list_batches(cache: common.Cache = None, as_json: common.AsJson = False) -> 
         return
     for entry in entries:
         hours = max(0.0, time.time() - entry.created) / 3600
-        common.tell(f"{_name(entry)}  {entry.size} requests of {entry.uri}, handed over {hours:.1f} hours ago")
+        common.tell(
+            f"{_name(entry)}  {counted(entry.size, 'request')} of {entry.uri}, handed over {hours:.1f} hours ago"
+        )
     if not entries:
         common.tell("No batch is under way.")
 
@@ -57,7 +60,7 @@ def forget(name: Name, cache: common.Cache = None) -> None:
     with open_store(common.store_path(cache, no_cache=False)) as store:
         entry = _find(store.ledger, name)
         store.ledger.drop(entry.tag)
-    common.tell(f"Forgot {name}: {entry.size} requests of {entry.uri}.")
+    common.tell(f"Forgot {name}: {counted(entry.size, 'request')} of {entry.uri}.")
 
 
 def _name(entry: Entry) -> str:

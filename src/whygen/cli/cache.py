@@ -65,7 +65,7 @@ def prune(
     if as_json:
         common.print_json({"removed": gone})
     else:
-        common.tell(f"Forgot {gone} recorded answers.")
+        common.tell(f"Forgot {counted(gone, 'recorded answer')}.")
 
 
 @app.command("export")
@@ -104,7 +104,7 @@ def export(
     if as_json:
         common.print_json({"file": str(file), "calls": count})
     else:
-        common.tell(f"Wrote {count} recorded answers of {model} to {file}.")
+        common.tell(f"Wrote {counted(count, 'recorded answer')} of {model} to {file}.")
 
 
 def _parts(source: Path) -> list[Path]:

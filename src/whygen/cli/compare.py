@@ -23,6 +23,7 @@ from whygen.results.anchors_words import percent
 from whygen.results.files import REPORT, document_bytes, make_folder, write_together
 from whygen.results.summary.compared import points
 from whygen.results.summary.evaluated import changes_verdict, summarise_changes
+from whygen.texts import counted
 
 MOST_ROWS = 20
 """So many changed anchors are listed; all are in the JSON."""
@@ -144,7 +145,8 @@ def _show(comparison: Comparison) -> None:
     console.print(
         Text(
             f"rank correlation {correlation}; strongest units {jaccard[0]:.2f} (by chance {jaccard[1]:.2f}); overlap "
-            f"{overlap[0]:.2f} (by chance {overlap[1]:.2f}); {comparison.changed} units changed (5% false discoveries)"
+            f"{overlap[0]:.2f} (by chance {overlap[1]:.2f}); {counted(comparison.changed, 'unit')} changed (5% "
+            "false discoveries)"
         )
     )
     for note in comparison.notes:

@@ -28,6 +28,7 @@ from whygen.prompt.operators import OPERATORS, load_operator
 from whygen.prompt.targets import OWN as TARGET_NAMES
 from whygen.prompt.targets import load_target
 from whygen.remote import find_service
+from whygen.texts import counted
 
 EXTRAS = {
     "openai": ("openai",),
@@ -130,7 +131,9 @@ def _store() -> Finding:
     with open_store(path) as store:
         if store.notices:
             return Finding("store", False, store.notices[0][1])
-        return Finding("store", True, f"{path}: {store.count()} recorded answers, {free // 2**20} MiB free on the disk")
+        return Finding(
+            "store", True, f"{path}: {counted(store.count(), 'recorded answer')}, {free // 2**20} MiB free on the disk"
+        )
 
 
 def _providers() -> Finding:

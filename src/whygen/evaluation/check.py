@@ -38,6 +38,7 @@ from whygen.results.files import digest_of
 from whygen.results.prompt import UnitAttribution
 from whygen.results.records import Figure, Record, Text
 from whygen.results.summary.words import names
+from whygen.texts import counted
 
 Verdict = Literal["pass", "fail", "unknown"]
 
@@ -217,7 +218,7 @@ def _drift(subject: Judged, rule: Rule, form: Drift) -> Checked:
         )
     value, chance = 1.0 - found.overlap[0], 1.0 - found.overlap[1]
     lost = (
-        f", {len(found.only_first)} units gone, {len(found.only_second)} new"
+        f", {counted(len(found.only_first), 'unit')} gone, {len(found.only_second)} new"
         if found.only_first or found.only_second
         else ""
     )

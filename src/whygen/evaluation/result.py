@@ -16,6 +16,7 @@ from whygen.results.files import document_bytes, load_document, write_together
 from whygen.results.prompt import Calls
 from whygen.results.records import Ended, Figure, Record, Text
 from whygen.results.shown import Paged
+from whygen.texts import counted
 
 SCHEMA = 1
 """Version of the JSON layout."""
@@ -152,7 +153,8 @@ class Evaluation(Paged, Record):
 
     def __repr__(self) -> str:
         metrics = ", ".join(dict.fromkeys(found.metric for found in self.measures)) or "nothing"
-        return f"<Evaluation of {self.model}: {len(self.measures)} figures ({metrics}), {self.calls.asked} calls>"
+        figures = counted(len(self.measures), "figure")
+        return f"<Evaluation of {self.model}: {figures} ({metrics}), {counted(self.calls.asked, 'call')}>"
 
     __str__ = __repr__
 

@@ -48,6 +48,7 @@ from whygen.results.records import PictureShare, ProxyRecord
 from whygen.stats.intervals import Interval
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
+from whygen.texts import counted
 from whygen.types import Chat, Floats, Masks, Output, Picture
 from whygen.version import __version__, versions
 
@@ -108,7 +109,7 @@ def partial(explanation: PromptExplanation, answers: Answers) -> PromptExplanati
         return explanation
     early = isinstance(ended, EndedError)
     why = str(ended) if early else f"Interrupted. {answers.kept}".strip()
-    text = f"{why} The run ended early, and this is what it had by then: {explanation.calls.asked} calls."
+    text = f"{why} The run ended early, and this is what it had by then: {counted(explanation.calls.asked, 'call')}."
     warnings = (Warned(code="ended-early", text=text), *explanation.warnings)
     found = explanation.model_copy(update={"warnings": warnings, "ended": ended.reason if early else "interrupt"})
     if isinstance(ended, KeyboardInterrupt):

@@ -38,6 +38,7 @@ from whygen.results.prompt import InputRecord, PromptExplanation, Warned
 from whygen.stats.crossed import at_least, between_inputs, share_unseen, student_p, widened
 from whygen.stats.intervals import Interval, student_half_width
 from whygen.stats.seeds import generator
+from whygen.texts import counted
 from whygen.types import Chat, Floats, Message, Template
 
 OVER: tuple[Over, ...] = ("like-these", "these")
@@ -316,7 +317,9 @@ def _findings(asked: _Asked, over: str) -> tuple[Findings, Floats]:
     each = estimate.attributions + own - own.mean(axis=0)
     inputs = len(each)
     if over == "these":
-        estimate = replace(estimate, method=f"{estimate.method}; for these {inputs} inputs")
+        estimate = replace(
+            estimate, method=f"{estimate.method}; for {'this input' if inputs == 1 else f'these {inputs} inputs'}"
+        )
     else:
         estimate = _like_these(estimate, own, scores, asked)
     return Findings(asked.answers, meter, asked.plan, asked.seed, mean, estimate), each
@@ -351,7 +354,7 @@ def _like_these(estimate: Estimate, own: Floats, scores: Floats | None, asked: _
         estimate,
         interval=interval,
         p_values=student_p(interval, inputs - 1.0, zero=4.0 * rounding),
-        method=f"Student t over {inputs} inputs and the masks they share; {LIKE_THESE}",
+        method=f"Student t over {counted(inputs, 'input')} and the masks they share; {LIKE_THESE}",
     )
 
 

@@ -269,8 +269,8 @@ def _left_out_answers(signs: Signs) -> str | None:
         for i in order
     ]
     return (
-        f"{int(seen.strange.sum())} answers about something else are left out: attributions compare relevant answers "
-        f"only. What units do to the chance of a relevant answer, the clearest first: {', '.join(told)}."
+        f"{counted(int(seen.strange.sum()), 'answer')} about something else left out: attributions compare relevant "
+        f"answers only. What units do to the chance of a relevant answer, the clearest first: {', '.join(told)}."
     )
 
 

@@ -38,6 +38,7 @@ from whygen.results.prompt import Record, Warned
 from whygen.results.recipe import AskedRecord
 from whygen.results.records import Lists
 from whygen.results.shown import Showable
+from whygen.texts import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -476,7 +477,7 @@ class AnchorExplanation(Showable, Record):
 
     def __repr__(self) -> str:
         shares = ", ".join(f"{name} {record.share:.1%}" for name, record in self.groups.items())
-        return f"<AnchorExplanation of {self.model}: {self.n_anchors} anchors, {shares}>"
+        return f"<AnchorExplanation of {self.model}: {counted(self.n_anchors, 'anchor')}, {shares}>"
 
     __str__ = __repr__
 

@@ -33,6 +33,7 @@ from whygen.results.records import (
 )
 from whygen.results.shown import Showable
 from whygen.results.why import CallRecord, Why
+from whygen.texts import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -445,8 +446,8 @@ class PromptExplanation(Showable, Record):
         strongest = max(self.units, key=lambda unit: abs(unit.attribution), default=None)
         words = "" if strongest is None else f", strongest {strongest.text!r} {strongest.attribution:+.3f}"
         return (
-            f"<PromptExplanation of {self.model}: {len(self.units)} units{words}, "
-            f"{sum(unit.significant is True for unit in self.units)} significant, {self.calls.asked} calls>"
+            f"<PromptExplanation of {self.model}: {counted(len(self.units), 'unit')}{words}, "
+            f"{sum(unit.significant is True for unit in self.units)} significant, {counted(self.calls.asked, 'call')}>"
         )
 
     __str__ = __repr__

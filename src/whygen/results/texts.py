@@ -34,6 +34,7 @@ from whygen.results.prompt import Warned
 from whygen.results.recipe import AskedRecord
 from whygen.results.records import Ended, Figure, Lists, Record, Text
 from whygen.results.shown import Showable
+from whygen.texts import counted
 
 
 class KeptLikelihood(Record):
@@ -331,7 +332,7 @@ class TextAnchorExplanation(Showable, Record):
 
     def __repr__(self) -> str:
         shares = ", ".join(f"{name} {group.count}" for name, group in self.groups.items() if group.count)
-        return f"<TextAnchorExplanation of {self.model}: {self.n_texts} texts, {shares or 'none scored'}>"
+        return f"<TextAnchorExplanation of {self.model}: {counted(self.n_texts, 'text')}, {shares or 'none scored'}>"
 
     __str__ = __repr__
 

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 from whygen.results.files import REPORT, document_bytes, load_document, write_together
 from whygen.results.prompt import Calls, Warned
 from whygen.results.records import Figure, Record, TargetRecord, Text
+from whygen.texts import counted
 
 SCHEMA = 1
 """Version of the JSON layout."""
@@ -153,6 +154,6 @@ class Trimmed(Record):
         )
 
     def __repr__(self) -> str:
-        return f"<Trimmed: {len(self.dropped)} of {len(self.units)} units dropped, {self.calls.asked} calls>"
+        return f"<Trimmed: {len(self.dropped)} of {len(self.units)} units dropped, {counted(self.calls.asked, 'call')}>"
 
     __str__ = __repr__

@@ -44,6 +44,7 @@ from whygen.results.anchors import AnchorExplanation, group_names
 from whygen.results.anchors_scores import Scores
 from whygen.results.files import make_folder
 from whygen.results.prompt import Warned
+from whygen.texts import counted
 from whygen.version import __version__
 
 HEAD = 2_000
@@ -443,11 +444,13 @@ class _StreamRun:
     def _said(self, copies: int, source: str) -> Iterator[Warned]:
         if self.left_out:
             names = "; ".join(itertools.islice(self.left_out.values(), 3))
-            yield Warned(code="skipped-shards", text=f"{len(self.left_out)} shards of {source} were left out: {names}")
+            yield Warned(
+                code="skipped-shards", text=f"{counted(len(self.left_out), 'shard')} of {source} left out: {names}"
+            )
         if copies:
             yield Warned(
                 code="duplicate-anchors",
-                text=f"{copies:,} anchors are copies of earlier ones: each distinct one is counted once.",
+                text=f"Copies of earlier anchors: {copies:,}. Each distinct one is counted once.",
             )
 
 

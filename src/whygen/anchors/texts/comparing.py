@@ -373,5 +373,5 @@ def _notes(one: TextsSeen, other: TextsSeen, *, counted: int, tested: Sequence[s
     if any(a != b for a, b in zip(one.anchors.twins, other.anchors.twins, strict=True)):
         notes.append("Some texts have other twins in the second explanation: give both the same seed and names.")
     if (left := len(one.explanation.texts) - counted) > 0:
-        notes.append(f"{left:,} texts were not scored by both models, or are copies: they are left out.")
+        notes.append(f"{'1 text' if left == 1 else f'{left:,} texts'} left out: not scored by both models, or copies.")
     return tuple(notes)

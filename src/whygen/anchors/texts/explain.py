@@ -33,6 +33,7 @@ from whygen.errors import DataError, UsageError
 from whygen.models import Model, ModelOptions, Tokenizes
 from whygen.results.prompt import Warned
 from whygen.results.texts import TextAnchorExplanation
+from whygen.texts import counted
 from whygen.types import Request
 from whygen.version import __version__, versions
 
@@ -171,7 +172,7 @@ def _opened(model: object, anchors: object, given: Mapping[str, Any]) -> TextWor
     if held is not None:
         held = _without_overlap(held, texts, said)
     if texts.dropped:
-        said.append(Warned(code="blank-lines", text=f"{texts.dropped} blank lines of the anchors were left out."))
+        said.append(Warned(code="blank-lines", text=f"{counted(texts.dropped, 'blank line')} of the anchors left out."))
     ready = prepare(texts.anchors, opened, heads=heads)
     others = None if held is None else prepare(held.anchors, opened, heads=heads)
     how: dict[str, Any] = {"seed": given["seed"], "known": [*ready, *(others or ())], "size": _size(opened)}

@@ -23,7 +23,7 @@ from whygen.errors import DataError, MissingError, MissingExtraError, UsageError
 from whygen.files import is_there
 from whygen.results.anchors_memorised import RoleName
 from whygen.safe import read_json, says
-from whygen.texts import read_text_file
+from whygen.texts import counted, read_text_file
 
 MOST_TEXTS = 20_000
 MOST_BYTES = 256 * 2**20
@@ -304,7 +304,7 @@ def load_parts(source: object, *, roles: object = None, labels: Any = None) -> T
 def _given_labels(labels: Any, n: int) -> list[str | int | None]:
     rows = list(labels.tolist() if hasattr(labels, "tolist") else labels)
     if isinstance(labels, str) or len(rows) != n:
-        raise DataError(f"There are {len(rows)} labels for {n} texts; give one for each.")
+        raise DataError(f"There are {len(rows)} labels for {counted(n, 'text')}; give one for each.")
     return [_label(row) for row in rows]
 
 

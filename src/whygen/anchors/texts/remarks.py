@@ -12,6 +12,7 @@ from whygen.anchors.texts.reading import Levels
 from whygen.results.prompt import Warned
 from whygen.stats.conformal import smallest_reference
 from whygen.stats.knockoffs import standing_share
+from whygen.texts import counted
 
 _LEFT_OUT = ("empty", "too short", "unreadable", "failed")
 
@@ -49,7 +50,7 @@ def _of_texts(side: TextSide, name: str) -> list[Warned]:
             Warned(code=f"{name}-copies", text=f"{copies} texts of {name} are copies of earlier ones: counted once.")
         )
     if cut := sum(ready.is_cut for ready in side.ready):
-        text = f"{cut} texts of {name} are longer than the model's context and were cut there."
+        text = f"{counted(cut, 'text')} of {name} cut at the model's context, being longer."
         said.append(Warned(code=f"{name}-cut", text=text))
     return said
 
@@ -126,5 +127,5 @@ def _of_reference(reference: TextSide, levels: Levels) -> list[Warned]:
 
 def overlap(count: int) -> Warned:
     """That texts of the reference are anchors, too."""
-    text = f"{count} texts of the reference are anchors as well, and were left out of it."
+    text = f"{counted(count, 'text')} of the reference left out of it, being among the anchors as well."
     return Warned(code="overlap", text=text)

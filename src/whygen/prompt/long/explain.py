@@ -36,6 +36,7 @@ from whygen.results.prompt import PromptExplanation, Warned
 from whygen.results.records import InteractionRecord, Node, Tree
 from whygen.stats.intervals import Interval
 from whygen.stats.seeds import generator
+from whygen.texts import counted
 from whygen.types import Chat, Floats, Masks, Source
 
 WORTH = 1e-6
@@ -244,7 +245,7 @@ def explanation_of(
     """
     leaves = search.leaves
     masks, values, predicted, groups, rows = _gather(search, leaves)
-    name = f"{LEVEL_BY_LEVEL} ({' > '.join(levels)}), {len(search.opened) - 1} parts opened"
+    name = f"{LEVEL_BY_LEVEL} ({' > '.join(levels)}), {counted(len(search.opened) - 1, 'part')} opened"
     design = Design(name=name, masks=masks, groups=groups)
     # The leaves are the units of what is stored: a reader of the folder needs nothing of levels.
     answers = asker.answers(design, (), stands=np.zeros(0, dtype=bool))
@@ -307,8 +308,8 @@ def _closed(search: Search, budget: int) -> tuple[Warned, ...]:
         return ()
     needed = budget + min(cost_of_opening(len(part.children)) for part in waiting)
     text = (
-        f"The budget ended with {len(waiting)} parts closed that may matter: they are attributed whole. A budget of at "
-        f"least {needed} opens one more; a tolerance says which parts are too small to open."
+        f"The budget ended with {counted(len(waiting), 'part')} closed that may matter, attributed whole. A budget of "
+        f"at least {needed} opens one more; a tolerance says which parts are too small to open."
     )
     return (Warned(code="closed-parts", text=text),)
 

@@ -32,7 +32,7 @@ from whygen.prompt.units.templates import doubled, parsed
 from whygen.results.prompt import Calls, Warned
 from whygen.results.trimmed import Trimmed, TrimUnit, WorseInput
 from whygen.stats.crossed import share_unseen
-from whygen.texts import has_word
+from whygen.texts import counted, has_word
 from whygen.types import Chat, Settings, Template
 from whygen.version import __version__
 
@@ -332,11 +332,11 @@ def _saved(
 def _notices(stages: Stages, wanted: _TrimOrder) -> list[tuple[str, str]]:
     found = [*wanted.cut.shown.notices, *stages.panel.runner.notices]
     if wanted.repeated:
-        found.append(("repeated-inputs", f"{wanted.repeated} of the inputs had been given before: each counts once."))
+        found.append(("repeated-inputs", f"Inputs that had been given before: {wanted.repeated}. Each counts once."))
     if stages.panel.dead:
         first = next(iter(stages.panel.dead.values()))
         number = len(stages.panel.dead)
-        text = f"{number} of the inputs were left out: the whole prompt is not answered there ({first.sentence})"
+        text = f"{counted(number, 'input')} left out: the whole prompt is not answered there ({first.sentence})"
         found.append(("inputs-left-out", text))
     if stages.tests and not any(test.passed for test in stages.tests) and stages.tests[-1].why in ("inputs", "budget"):
         more = "inputs" if stages.tests[-1].why == "inputs" else "budget"

@@ -264,7 +264,7 @@ def _made(explanation: AnchorExplanation) -> list[tuple[str, str]]:
             ("Multiplicity", details.multiplicity),
             ("Draws", _draws(explanation, details)),
             ("Data", sources),
-            ("Skipped", f"{len(details.skipped)} files or rows"),
+            ("Skipped", "1 file or row" if len(details.skipped) == 1 else f"{len(details.skipped)} files or rows"),
             ("Selection", f"{details.select}, distances in the space of {details.space}"),
             ("Time", seconds),
         ]

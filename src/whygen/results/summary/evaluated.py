@@ -55,7 +55,10 @@ def summarise_evaluation(document: Found) -> dict[str, Any]:
             ("model", visible(document["model"])),
             (
                 "evaluating",
-                f"{document['calls']['asked']:,} answers asked for, {document['calls']['made']:,} calls made",
+                (
+                    f"{counted(document['calls']['asked'], 'answer')} asked for, "
+                    f"{counted(document['calls']['made'], 'call')} made"
+                ),
             ),
             *(
                 (visible(each["name"].replace("_", " ")), _figure(each["value"]))

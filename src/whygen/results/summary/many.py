@@ -121,7 +121,7 @@ def _shared(found: tuple[PromptExplanation, ...]) -> tuple[list[dict[str, Any]],
     told = f"By target {visible(shorten(target, 60))}, estimand {estimand}. Each dot is a unit of a prompt; units that "
     told += "several prompts share have a row of their own. The line is their mean."
     if len(alike) < len(found):
-        told += f" {len(found) - len(alike)} of {len(found)} prompts have another target or estimand, and are left out."
+        told += f" Left out, having another target or estimand: {len(found) - len(alike)} of {len(found)}."
     return [_strip(text, units) for text, units in several[:MOST_SHARED]], told
 
 

@@ -11,6 +11,7 @@ from whygen.results.anchors_memorised import AreaRecord, GapRecord, Memorisation
 from whygen.results.anchors_scores import ShareRecord
 from whygen.results.anchors_words import percent, returned
 from whygen.results.summary.anchors_pictures import picture, steps
+from whygen.texts import counted
 
 HALVES = 20
 
@@ -68,7 +69,7 @@ def said(record: MemorisationRecord) -> list[str]:
     where = "held-out anchors" if record.held_by == "anchors" else "samples of the held-out reference"
     against = f"{record.n_training:,} training anchors against {record.n_held_out:,} {where}"
     rest = (
-        f"{record.flagged:,} training anchors are called memorised, where {number(record.by_chance)} would be by "
+        f"{counted(record.flagged, 'training anchor')} called memorised, where {number(record.by_chance)} would be by "
         f"chance (at most {percent(record.false_positives)} of held-out samples are)."
     )
     if record.found:

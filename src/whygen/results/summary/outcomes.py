@@ -170,7 +170,7 @@ def _rows(counts: Sequence[Counter[str]], *, first: str | None) -> list[dict[str
     rows = [{"text": label, "with": with_it[label], "without": without[label]} for label in shown]
     rest = [label for label in order if label not in shown]
     if rest:
-        text = f"{len(rest):,} other answers"
+        text = counted(len(rest), "other answer")
         rows.append({"text": text, "with": sum(with_it[r] for r in rest), "without": sum(without[r] for r in rest)})
     return rows
 
