@@ -238,6 +238,12 @@ def test_every_class_of_the_library_has_a_kind_or_a_refusal_that_names_the_way()
     for name in ("AnimateDiffVideoToVideoControlNetPipeline", "AnimateDiffControlNetPipeline"):
         with pytest.raises(UsageError, match=r"def f\(prompt: str\) -> Video"):
             check_class(getattr(diffusers, name), name)
+    for name, lacks in (
+        ("StableDiffusionGLIGENPipeline", "gligen_phrases"), ("StableDiffusionGLIGENTextImagePipeline", "gligen"),
+        ("StableDiffusionDiffEditPipeline", "a mask and latents"), ("StableDiffusionPix2PixZeroPipeline", "source_em"),
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match=rf"needs .*{lacks}.*Explain a function that calls it"):
+            check_class(getattr(diffusers, name), name)
     with pytest.raises(UsageError, match="takes no text"):
         check_class(diffusers.StableVideoDiffusionPipeline, "x")
     with pytest.raises(UsageError, match="image_embed"):

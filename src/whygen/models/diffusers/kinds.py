@@ -26,6 +26,9 @@ _GIVEN = ("prompt", "image", "control_image", "mask_image", "video")
 _EDITS_VIDEO = re.compile(r"VideoToVideo(?!Control)")
 """Names of classes that change the clip of an `Edit`, whether or not their signature asks for it."""
 
+_IN_FACT = ("gligen_phrases", "source_embeds")
+"""Parameters that signatures let be left out, and calls do not."""
+
 _CHANGES = re.compile(
     r"VideoToVideo|AudioToAudio|Upsampl|SuperResolution|[a-z0-9]SR(?=Pipeline)|Refine|InContext|HDR|Transfer"
     r"|Decode|(?<=Diff)ControlNet|SparseControlNet|FunControl|AnimateControl|AnimateInpaint|Audio\d*Inpaint"
@@ -99,6 +102,9 @@ def check_class(made: type, name: str) -> OutputKind:
         for each in list(parameters.values())[1:]
         if each.default is each.empty and each.kind not in fixed and each.name not in _GIVEN
     ]
+    needed += [name for name in _IN_FACT if name in parameters and name not in needed]
+    if "mask_image" in parameters and "image" not in parameters and "video" not in parameters:
+        needed.append("a mask and latents that its other methods make of a picture")
     if kind == "picture" and {"image", "control_image"} <= set(parameters):
         needed.append("a control_image beside the picture")
     changes = _CHANGES.search(made.__name__) is not None and not changes_video(made, parameters)

@@ -269,7 +269,10 @@ class PictureModel:
         if self.takes_picture and job.image is None:
             message = f"{self._uri} changes a picture, and was given none ({type(error).__name__})"
             return Failure(kind="permanent", message=message, advice="Give Edit(picture, instruction) (whygen edit).")
-        advice = "If it does so for every prompt, the pipeline does not fit this version of diffusers."
+        advice = (
+            "If it does so for every prompt, the pipeline wants more than a text and a picture, or does not fit this "
+            "version of diffusers. Explain a function that calls it: def f(prompt: str) -> Picture."
+        )
         return Failure(kind="permanent", message=message, advice=advice)
 
     def _draw(self, batch: Sequence[DrawingJob]) -> list[Output | Failure]:
