@@ -360,7 +360,7 @@ def _advice(status: int, said: _Said, service: Service) -> tuple[Literal["fatal"
             f"The key in {service.key_variable} may not do this, or the service stops this prompt: ask for access, use "
             "another model or key, or change the prompt."
         )
-    if status < 400 or status in {404, 405, 410, 421, 501, 511} or said.is_gone:
+    if status < 400 or status in {404, 405, 410, 421, 501} or said.is_gone:
         return "fatal", (
             f"Check the model's name, and the address: {service.place} must be where the protocol begins (often "
             "it ends in /v1), and the server must have this endpoint."
@@ -372,6 +372,8 @@ def _way_advice(status: int, said: _Said, service: Service) -> str | None:
     """What to do where the way to the server is not open from here, whatever is asked."""
     if status == 407:
         return "A proxy between here and the server wants a login: put it into HTTPS_PROXY."
+    if status == 511:
+        return "The network between here and the server wants a login: open its page in a browser, then run this again."
     if status in {426, 505}:
         return (
             f"{service.place} does not take HTTP/1.1, which this asks by: give the address of a server or proxy that "
@@ -392,15 +394,22 @@ def _setting_advice(said: _Said) -> str:
     named = said.param if said.codes & _UNTAKEN else next(iter(re.findall(r"['\"`](\w+)['\"`]", said.message)), "")
     if named == "temperature":
         return (
-            "This model sets its own temperature: use temperature=1, or leave it out with "
-            "Settings(extra={'temperature': None})."
+            f"This model sets its own temperature: use temperature=1, or leave it out with {_without('temperature')}."
         )
     if named in {"max_tokens", "max_completion_tokens"}:
         other = "max_completion_tokens" if named == "max_tokens" else "max_tokens"
-        return f"This server takes {other} instead: Settings(extra={{'{named}': None, '{other}': 256}})."
+        return (
+            f"This server takes {other} instead: Settings(extra={{'{named}': None, '{other}': 256}}), or --setting "
+            f"{named}=null --setting {other}=256."
+        )
     if named:
-        return f"If {named!r} is a setting, leave it out with Settings(extra={{'{named}': None}}); else change it."
+        return f"If {named!r} is a setting, leave it out with {_without(named)}; else change it."
     return "The server does not take this request as it is: change what it names."
+
+
+def _without(name: str) -> str:
+    """How a setting is left out, at both doors."""
+    return f"Settings(extra={{'{name}': None}}), or --setting {name}=null"
 
 
 def timed_out(service: Service) -> Failure:

@@ -54,7 +54,10 @@ _ANSWERS = ("choices", "content", "output", "data", "candidates", "promptFeedbac
 _TELLS = ("message", "msg", "detail", "errors", "error_msg", "error_message", "base_resp")
 """Where services say what went wrong, if they say so with status 200."""
 _STREAM = "a stream of events instead of one answer"
-_NO_STREAM = "Whole answers are read here: ask for one by Settings(extra={'stream': False}), or set the server to it."
+_NO_STREAM = (
+    "Whole answers are read here: ask for one by Settings(extra={'stream': False}), or --setting stream=false, or set "
+    "the server to it."
+)
 _NAME = 200
 """Characters of a name that are kept."""
 

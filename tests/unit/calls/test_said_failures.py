@@ -253,3 +253,19 @@ def test_a_wait_that_is_too_long_is_told_and_not_to_ask_more_slowly(told: str, w
     failure = failed(429, {"error": {"message": "Slow down"}}, date=NOW, **{"Retry-After": told})
     assert words in failure.advice
     assert "more slowly" not in failure.advice
+
+
+def test_a_setting_that_is_refused_is_told_with_the_line_of_both_doors() -> None:
+    text = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    advice = failed(400, {"error": {"message": text, "param": "max_tokens", "code": "unsupported_parameter"}}).advice
+    assert "Settings(extra={'max_tokens': None, 'max_completion_tokens': 256})" in advice
+    assert "--setting max_tokens=null --setting max_completion_tokens=256" in advice
+    text = "Unsupported value: 'temperature' does not support 0 with this model."
+    advice = failed(400, {"error": {"message": text, "param": "temperature", "code": "unsupported_value"}}).advice
+    assert "or --setting temperature=null" in advice
+
+
+def test_a_network_that_wants_a_login_is_not_a_wrong_model() -> None:
+    failure = failed(511, {"title": "Network Authentication Required"})
+    assert failure.kind == "fatal"
+    assert "wants a login" in failure.advice
