@@ -75,6 +75,13 @@ def edit(
 
 def _medium(path: Path) -> Picture | Sound | Video:
     """What is to be changed, told by how the file begins; a file that is none of these is refused as a picture."""
+    if any(map(str.isspace, path.name)) and not path.suffix and not path.exists():
+        raise UsageError(
+            f"{str(path)!r} is a text, and the picture stands before it. The line is `whygen edit MODEL IMAGE "
+            "INSTRUCTION`, such as whygen edit demo/painter photo.png 'make it night'."
+        )
+    if path.is_dir():
+        raise UsageError(f"{str(path)!r} is a folder, and one picture is edited. Give the path of a picture in it.")
     if is_file(path):
         with path.open("rb") as file:
             start = file.read(64)

@@ -19,6 +19,7 @@ _TOLD: Final = {
     "version": "Type whygen --version.",
     "yes": "Nothing is asked back: leave it out.",
 }
+_MODEL: Final = re.compile(r"[\w-]+/[^\s/.][^\s.]*(?:[.:][^\s/]+)*")
 _KEYS: Final = re.compile(r"(?:\w+_)?(?:api_)?(?:key|token|secret)")
 _UNITS: Final = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "k": 1000}
 
@@ -30,9 +31,8 @@ def told(error: Any) -> str:
     context = getattr(error, "ctx", None)
     if context is None:
         return sentence
-    return _of_option(error, context) or _of_value(error) or _of_command(sentence) or _of_place(sentence, context) or (
-        f"{sentence}. The line is `{_line(context)}`" if sentence.startswith("Missing argument") else sentence
-    )  # fmt: skip
+    found = _of_option(error, context) or _of_value(error) or _of_command(sentence, context)
+    return found or _of_place(sentence, context) or _of_missing(error, sentence, context)
 
 
 def _of_option(error: Any, context: Any) -> str | None:
@@ -91,12 +91,28 @@ def _number(value: str) -> float | None:
         return None
 
 
-def _of_command(sentence: str) -> str | None:
+def _of_missing(error: Any, sentence: str, context: Any) -> str:
+    """What is not there, and what it is."""
+    if not sentence:
+        return f"A command is missing. It has {_commands(context)}"
+    if sentence.startswith("Missing argument"):
+        return f"{sentence}. The line is `{_line(context)}`"
+    told = getattr(getattr(error, "param", None), "help", None) if sentence.startswith("Missing option") else None
+    return f"{sentence}: {str(told).split('. ')[0].rstrip('.')}" if told else sentence
+
+
+def _commands(context: Any) -> str:
+    return ", ".join(sorted(getattr(context.command, "commands", ())))
+
+
+def _of_command(sentence: str, context: Any) -> str | None:
     """A command that there is not: a prompt or a model in its place."""
     parts = re.fullmatch(r"No such command '(.*?)'(.*)", sentence, re.DOTALL)
     if parts is None or parts[2].strip(" ."):
         return None
     given = parts[1]
+    if context.parent is not None:
+        return f"No such command {given!r}. It has {_commands(context)}"
     if any(map(str.isspace, given.strip())):
         return f"{given[:80]!r} is no command. Type: whygen prompt MODEL {shlex.quote(given)}"
     if re.fullmatch(r"[\w.-]+/\S+", given) and given.partition("/")[0] not in {*OWN, *MEANT}:
@@ -111,6 +127,10 @@ def _of_place(sentence: str, context: Any) -> str | None:
     line = _line(context)
     quotes = "A text of several words stands in quotes. " if "@FILE" in line else ""
     options = [each.opts[0] for each in context.command.params if each.param_type_name == "option"]
+    extra = re.fullmatch(r".*\((\S+)\)", sentence)
+    for name in ("--model", "--anchors"):
+        if extra is not None and name in options and (name == "--anchors" or _MODEL.fullmatch(extra[1])):
+            return f"{sentence}. Type {name} {extra[1]}"
     return f"{sentence}. The line is `{line}`. {quotes}All else is named by its option, such as {options[0]}"
 
 

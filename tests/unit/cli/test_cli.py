@@ -82,7 +82,7 @@ def test_the_terminal_shows_words_figures_and_marks() -> None:
         (("prompt", "planted/additive", "-", *FAST), b"\xff\xfebad", 2, "begins as UTF-16"),
         (("prompt", "planted/additive", "@missing.txt"), None, 3, "not there"),
         (("prompt", "planted/additive", PROMPT, "--budget", "4"), None, 2, "smallest budget that works"),
-        (("prompt", "planted/additive", PROMPT, "--budget", "many"), None, 2, "'--budget'"),
+        (("prompt", "planted/additive", PROMPT, "--budget", "many"), None, 2, "--budget takes a whole number"),
         (("explain", PROMPT), None, 2, "For one prompt: `whygen prompt MODEL PROMPT`"),
         (("explain", "--help"), None, 2, "for a generative model: anchors"),
         (("prompt", "planted/additive", PROMPT, "--units", "wrd"), None, 2, "Did you mean 'word'"),
