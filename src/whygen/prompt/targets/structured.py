@@ -32,6 +32,7 @@ ADVICE = "Ask for it in the prompt (and pin that part), or choose another target
 """What to do about a reference that cannot be read."""
 
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL | re.IGNORECASE)
+_LONG_ID = re.compile(r"-?\d{16,}")
 _MOST_STARTS = 64
 """Braces at which JSON is looked for; an answer with more before its JSON does not hold any."""
 
@@ -141,8 +142,11 @@ def _minus_gap(one: AnswerReading, other: AnswerReading) -> float:
 
 
 def _as_number(reading: AnswerReading) -> float | None:
-    """The number that a reading is; None for text, truth values and what cannot be read."""
-    if reading.value is None or reading.value in {"true", "false"}:
+    """The number that a reading is; None for text, truth values, what cannot be read, and numbers that are names.
+
+    A whole number over 2^53, such as an id, has neighbours that are the same float: it agrees or it does not.
+    """
+    if reading.value is None or reading.value in {"true", "false"} or _LONG_ID.fullmatch(reading.value):
         return None
     try:
         value = float(reading.value)

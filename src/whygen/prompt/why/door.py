@@ -310,7 +310,7 @@ def _of_one_tool(calls: Sequence[ToolCall], before: Sequence[ToolCall], who: str
     new = [
         field
         for field, value in given.items()
-        if field and "." not in field and all(_held(each, field) != value for each in earlier)
+        if _is_plain(field) and all(_held(each, field) != value for each in earlier)
     ]
     short = (
         isinstance(given[new[0]], str | int | float) and len(str(given[new[0]])) <= LONGEST_ARGUMENT if new else False
@@ -338,4 +338,9 @@ def _fields(text: str) -> list[str]:
         return []
     if not isinstance(value, dict):
         return []
-    return [name for name in cast("dict[str, object]", value) if name and "." not in name]
+    return [name for name in cast("dict[str, object]", value) if _is_plain(name)]
+
+
+def _is_plain(field: str) -> bool:
+    """Whether a field can be named in a target as it stands there."""
+    return bool(field) and field == field.strip() and not set(field) & set(".[]\"'")
