@@ -19,6 +19,7 @@ from whygen.cli import main
 from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.models.latent import LatentModel
 from whygen.results.anchors import AnchorExplanation
+from whygen.results.anchors_words import headline
 from whygen.stats.seeds import generator
 
 SIDE = 8
@@ -94,6 +95,14 @@ def test_planted_samples_are_found_at_the_stated_rate(found: AnchorExplanation) 
     assert sse.recall.high >= 0.95
     assert sse.foreign.area > 0.95
     assert {each.role: each.n for each in found.roles} == {"training": 150, "held-out": 140, "foreign": 60}
+
+
+def test_the_first_sentences_say_what_is_memorised(found: AnchorExplanation) -> None:
+    memory = found.memorisation
+    assert memory is not None
+    told = f"{memory.flagged} of {memory.n_training} training anchors are called memorised beside {memory.n_held_out}"
+    assert told in headline(found)
+    assert "called memorised" not in headline(explain(remembers(TRAINING[:0]), {"training": TRAINING[:60]}))
 
 
 def test_the_page_shows_anchor_reconstruction_and_nearest_training_sample(found: AnchorExplanation) -> None:

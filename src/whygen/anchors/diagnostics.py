@@ -242,7 +242,9 @@ def check_generated(made: GeneratedRecord | None, *, beside: str) -> tuple[Warne
     if made.spread < SPREAD * made.reference_spread:
         said.append(f"vary {made.spread / made.reference_spread:.0%} as much as {beside}")
     if made.nearest < NEAR * made.reference_nearest:
-        said.append(f"lie {made.nearest / made.reference_nearest:.0%} as far from their nearest neighbour")
+        said.append(
+            f"lie {made.nearest / made.reference_nearest:.0%} as far from their nearest neighbour as in {beside}"
+        )
     if not said:
         return ()
     text = (

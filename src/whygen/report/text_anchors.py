@@ -47,7 +47,10 @@ def texts_terminal(summary: Mapping[str, Any]) -> RenderableType:
 
 def roles_shown(found: Mapping[str, Any], untrained: str = "untrained") -> RenderableType:
     """Training against held-out anchors by each criterion, and the groups by role."""
-    gaps = table_of("training : held-out", "gap (95%)", "AUROC (95%)", "p", untrained, "memorised, at least", "found")
+    gaps = table_of("by", "gap (95%)", "AUROC (95%)", "p", untrained, "memorised, at least", "found")
+    gaps.columns[0].no_wrap = True
+    for column in gaps.columns[1:]:  # seven columns of intervals are wider than many a terminal
+        column.no_wrap, column.overflow = False, "fold"
     for row in found["gaps"]:
         gaps.add_row(*(Text(row[name]) for name in ("name", "gap", "auroc", "p", "untrained", "memorised", "recall")))
     roles = table_of("role", "anchors", *found["columns"])

@@ -227,9 +227,22 @@ def headline_parts(explanation: AnchorExplanation) -> tuple[str, str]:
         )
         return said, "; nothing was run beside it to compare."
     if blind := _blind(explanation):
-        return blind, _dropped(explanation)
+        return blind, _of_its_own(explanation)
     beside = "".join(_joined(part) for part in _beside(explanation))
-    return _alike(explanation), f"{beside}.{_back(explanation)}{_dropped(explanation)}"
+    return _alike(explanation), f"{beside}.{_back(explanation)}{_of_its_own(explanation)}"
+
+
+def _of_its_own(explanation: AnchorExplanation) -> str:
+    """What is to be known first whatever the groups are: what it memorised, that it collapsed, what it dropped."""
+    found, said = explanation.memorisation, ""
+    if found is not None and found.found and found.flagged:
+        said = (
+            f" {found.flagged:,} of {found.n_training:,} training anchors are called memorised beside "
+            f"{found.n_held_out:,} held-out samples, where {found.by_chance:.1f} would be by chance."
+        )
+    alike = next((each.text for each in explanation.warnings if each.code == "generator-collapse"), "")
+    said += f" {alike.partition(':')[0]}." if alike else ""
+    return f"{said}{_dropped(explanation)}"
 
 
 def _dropped(explanation: AnchorExplanation) -> str:

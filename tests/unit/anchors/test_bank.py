@@ -19,6 +19,7 @@ from whygen.anchors.diagnostics import check_generated
 from whygen.anchors.samples import prepare
 from whygen.errors import ModelError, UsageError
 from whygen.models import Generator
+from whygen.results.anchors_words import headline
 
 SHAPE = (2, 3)
 
@@ -99,6 +100,17 @@ def test_a_collapsed_generator_is_told_by_how_its_samples_vary(made: np.ndarray,
         return
     assert [each.code for each in found] == ["generator-collapse"]
     assert re.search(words, found[0].text)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.01])
+def test_a_generator_that_makes_one_sample_is_told_so_in_the_first_sentences(spread: float) -> None:
+    class One:
+        def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+            return np.clip(0.5 + spread * rng.standard_normal((n, *SHAPE)), 0, 1)
+
+    found = explain_anchors(One(), drawn(2, 20), reference=drawn(1, 60), bank=300, cache=None, controls="none")
+    told = next(each.text for each in found.warnings if each.code == "generator-collapse")
+    assert headline(found).endswith(f" {told.partition(':')[0]}.")
 
 
 LATENT = Generator(decode=lambda z: np.tanh(z @ np.eye(4, 16, dtype=np.float32)).reshape(-1, 4, 4), latent_dim=4,
