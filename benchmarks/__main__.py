@@ -14,7 +14,7 @@ NAMES = (
     "prompt_length",
     "architectures", "templates", "templates_noise", "matrices_noise", "minimal", "chance_levels", "comparisons",
     "fuzz_doors", "shares", "runs_faults", "odd_servers", "foreign", "long_sounds", "agent", "memorised_texts",
-    "units_of_calls", "picture_shares", "trim", "why_rules",
+    "units_of_calls", "picture_shares", "trim", "why_rules", "family_time",
 )  # fmt: skip
 NEED_EXTRA = ("remote", "editing_sizes", "selection_rivals", "agent_rivals")
 """The official client of OpenAI; diffusers; published code for selection; larpie and promptdebug."""

@@ -9,6 +9,7 @@ WhygenError                      exit code 1: our failure, or one we did not for
 ├── MissingError                 3: something is not there: a key, a file, a package
 │   └── MissingExtraError        3: an optional dependency; names the extra to install
 ├── ModelError                   4: the model failed in a way that no retry mends
+│   └── NoNumberError            4: it gives NaN for some samples; says which
 ├── StoreError                   1: the store of recorded calls cannot be read or written
 └── FormatError                  1: a saved file is damaged or newer than this version
 ```
@@ -20,7 +21,7 @@ The command line prints the message as one paragraph and exits with ``exit_code`
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import util
 
 from whygen.elsewhere import name_meant
@@ -124,6 +125,14 @@ class ModelError(WhygenError):
     """The model failed in a way that no retry mends. Answers recorded before stay recorded."""
 
     exit_code = 4
+
+
+class NoNumberError(ModelError):
+    """The model gives no number for some samples: NaN, or an infinite value. Others may be in order."""
+
+    def __init__(self, message: str, *, what: str = "", rows: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.what, self.rows = what, tuple(rows)
 
 
 class StoreError(WhygenError):

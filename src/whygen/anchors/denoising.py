@@ -17,7 +17,7 @@ import numpy as np
 from whygen.anchors.bank import distance_between
 from whygen.anchors.criteria import Batch, Criterion, Numbers, Scorer, Way, own
 from whygen.anchors.features import FeatureEncoder, name_of
-from whygen.errors import DataError, ModelError
+from whygen.errors import DataError, NoNumberError
 from whygen.models.latent import Floats
 from whygen.types import JsonValue
 
@@ -53,7 +53,7 @@ def denoising_losses(batch: Batch) -> Numbers:
 
     Raises:
         DataError: if the model does not give a number a sample.
-        ModelError: if one is NaN or infinite; the message names the sample.
+        NoNumberError: if one is NaN or infinite; the message names the sample.
     """
     loss = asking(batch, "loss")
     columns: list[Numbers] = []
@@ -69,11 +69,12 @@ def denoising_losses(batch: Batch) -> Numbers:
     found = np.column_stack(columns)
     wrong = np.flatnonzero(~np.isfinite(found).all(axis=1))
     if wrong.size:
-        raise ModelError(
+        raise NoNumberError(
             f"The network of {batch.asked.uri} gave NaN or an infinite value for {batch.what} "
             f"{batch.first + int(wrong[0])} with noise added. Look at that sample, and at the precision that the model "
-            "works in: half precision overflows where single does not (dtype='float32')."
-        )
+            "works in: half precision overflows where single does not (dtype='float32').",
+            what=batch.what, rows=(batch.first + wrong).tolist(),
+        )  # fmt: skip
     return found
 
 

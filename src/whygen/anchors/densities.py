@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from whygen.anchors.criteria import Batch, Criterion, Scorer, own
 from whygen.anchors.foils import sizes
-from whygen.errors import DataError, ModelError
+from whygen.errors import DataError, ModelError, NoNumberError
 from whygen.models.latent import Floats, Generator, answering
 from whygen.results.prompt import Warned
 
@@ -42,7 +42,7 @@ def log_densities(batch: Batch) -> NDArray[np.float64]:
 
     Raises:
         DataError: if ``log_prob`` does not give one number a sample.
-        ModelError: if one is NaN or infinitely likely.
+        NoNumberError: if one is NaN or infinitely likely.
     """
     model = batch.asked
     values = -(_possible if batch.what == "foil" else _asked)(model, batch.samples)
@@ -53,11 +53,12 @@ def log_densities(batch: Batch) -> NDArray[np.float64]:
         )
     wrong = np.flatnonzero(np.isnan(values) | np.isneginf(values))
     if wrong.size:
-        raise ModelError(
+        raise NoNumberError(
             f"log_prob of {model.uri} gave {-values[wrong[0]]} for {batch.what} {batch.first + int(wrong[0])}. Look at "
             "that sample and at the model in evaluation mode; values outside of the range that it was trained on are "
-            "the usual cause."
-        )
+            "the usual cause.",
+            what=batch.what, rows=(batch.first + wrong).tolist(),
+        )  # fmt: skip
     return np.minimum(values, IMPOSSIBLE)
 
 

@@ -35,6 +35,7 @@ from whygen.anchors.loading import (
     require_reference,
     require_run,
     require_sets,
+    without_numbers,
 )
 from whygen.anchors.memorising import check_roles, parts_by_role, require_reference_role, settle_roles
 from whygen.anchors.options import (
@@ -56,7 +57,7 @@ from whygen.anchors.ways import draws_posterior, needs_bank
 from whygen.anchors.work import AnchorForecast, Work
 from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RunOptions, open_store
 from whygen.encoders import ImageEncoder, brought_encoder
-from whygen.errors import UnknownNameError, UsageError
+from whygen.errors import NoNumberError, UnknownNameError, UsageError
 from whygen.files import is_there
 from whygen.models.latent import Floats, Generator, Layout
 from whygen.models.latent.loading import load_latent
@@ -147,7 +148,8 @@ def explain_anchors(
     Raises:
         DataError: if anchors or reference do not fit the model, or a criterion is not finite.
         UsageError: if an argument cannot work: an unknown name, a reference too small for alpha ...
-        ModelError: if the model returns NaN or an infinite value.
+        ModelError: if the model returns NaN or an infinite value for more than a tenth of the anchors, or of the
+            reference; fewer are left out and named.
     """
     given: dict[str, Any] = {
         "reference": reference, "reference_role": reference_role, "roles": roles, "labels": labels, "preset": preset,
@@ -166,9 +168,13 @@ def explain_anchors(
         work, identity = opened_work(model, anchors, given)
     with clock.phase("criteria"), open_store(cache) as store:
         uri = work.subject.model.uri
-        scores, asked = score_samples(
-            work, Recorder(uri, identity, store, progress=progress, run=run, total=work.cost())
-        )
+        while True:
+            recorder = Recorder(uri, identity, store, progress=progress, run=run, total=work.cost())
+            try:
+                scores, asked = score_samples(work, recorder)
+                break
+            except NoNumberError as error:
+                work = replace(work, subject=without_numbers(work.subject, error))
         noticed = tuple(Warned(code=each.code, text=each.text) for each in store.notices)
     explanation = read_scores(scores, work.plan, partial(shown_of, work, asked), clock=clock)
     details = explanation.details

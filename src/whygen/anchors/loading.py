@@ -21,7 +21,7 @@ from whygen.anchors.samples import Prepared, Raw, in_range, prepare, require_row
 from whygen.anchors.scoring import noise_for
 from whygen.calls import RunOptions
 from whygen.encoders import ImageEncoder
-from whygen.errors import DataError, UsageError, WhygenError
+from whygen.errors import DataError, NoNumberError, UsageError, WhygenError
 from whygen.models.latent import Floats, Generator, Layout
 from whygen.models.protocols import Conditioned
 from whygen.plugins import said_of
@@ -66,6 +66,46 @@ class Loaded:
             self, anchors=self.anchors.only(rows), anchor_set=self.anchor_set.only(rows),
             distinct=self.distinct[self.distinct < n],
         )  # fmt: skip
+
+
+MOST_WITHOUT = 0.1
+"""A model that gives no number for more of the anchors, or of the reference, is not asked further."""
+
+
+def without_numbers(loaded: Loaded, error: NoNumberError) -> Loaded:
+    """All but the samples that the model has no number for, where these are few, with a warning that names them.
+
+    Raises:
+        NoNumberError: where they are too many to go on without, or none of anchors and reference.
+    """
+    known = loaded.reference if error.what == "reference sample" else loaded.anchors
+    if known is None or error.what not in (known.what, "anchor"):
+        raise error
+    before = [each for each in loaded.skipped if each.reason.startswith(NO_NUMBER) and each.reason.endswith(error.what)]
+    if len(before) + len(error.rows) > MOST_WITHOUT * (len(before) + len(known)):
+        raise error
+    kept = np.setdiff1d(np.arange(len(known)), error.rows)
+    source = loaded.reference_set if known is loaded.reference else loaded.anchor_set
+    assert source is not None  # noqa: S101 - what is known of the samples is of a set
+    names = [source.name(row) for row in error.rows]
+    text = (
+        f"The model gives no number for {len(names):,} of {len(known):,} {error.what}s ({', '.join(names[:NAMED])}"
+        f"{' ...' if len(names) > NAMED else ''}), and they are left out. {error} The others' results are kept; their "
+        "names are those of before, their numbers count what is left."
+    )
+    less = replace(source.only(kept), names=tuple(source.name(row) for row in kept.tolist()))
+    loaded = replace(
+        loaded, warnings=(*loaded.warnings, Warned(code="no-number", text=text)),
+        skipped=(*loaded.skipped, *(SkippedRecord(name=each, reason=f"{NO_NUMBER} {error.what}") for each in names)),
+    )  # fmt: skip
+    if known is loaded.anchors:
+        distinct = np.flatnonzero(np.isin(kept, loaded.distinct))
+        return replace(loaded, anchors=known.only(kept), anchor_set=less, distinct=distinct)
+    rows = None if loaded.reference_rows is None else loaded.reference_rows[kept]
+    return replace(loaded, reference=known.only(kept), reference_set=less, reference_rows=rows)
+
+
+NO_NUMBER = "the model gives no number for this"
 
 
 def open_subject(

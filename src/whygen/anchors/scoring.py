@@ -22,7 +22,7 @@ from whygen.anchors.bank import Bank
 from whygen.anchors.criteria import RECONSTRUCTION, Batch, Criterion, Scorer, Way
 from whygen.anchors.samples import Prepared
 from whygen.anchors.ways import settled
-from whygen.errors import DataError, ModelError, UsageError
+from whygen.errors import DataError, NoNumberError, UsageError
 from whygen.models.latent import Floats, Generator, answering
 from whygen.results.anchors_scores import Scored
 from whygen.stats.seeds import generator
@@ -134,7 +134,7 @@ def score(
             stand-ins, which need it).
 
     Raises:
-        ModelError: if the model returns NaN or an infinite value; the message names the first bad sample.
+        NoNumberError: if the model returns NaN or an infinite value; the message names the first bad sample.
         DataError: if what it returns has another shape than what it was given.
         UsageError: if the model cannot do what a criterion needs.
     """
@@ -180,7 +180,7 @@ def finite_samples(
 
     Raises:
         DataError: if samples have another shape, or are not as many as were asked for.
-        ModelError: if too many samples are no numbers.
+        NoNumberError: if too many samples are no numbers.
     """
     kept, anew, missing = list[Floats](), 0, n
     while missing:
@@ -355,7 +355,7 @@ def checked(made: Floats, model: Generator, prepared: Prepared, method: str, fir
 
     Raises:
         DataError: if it has another shape.
-        ModelError: if a value is NaN or infinite.
+        NoNumberError: if a value is NaN or infinite.
     """
     values, shape = np.asarray(made, dtype=np.float32), prepared.shape
     if values.shape[1:] != shape:
@@ -378,8 +378,9 @@ def _finite(values: Floats, model: Generator, prepared: Prepared, method: str, f
     wrong = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
     if wrong.size == 0:  # finite values whose sum is not
         return
-    number = first + wrong[0] if isinstance(first, int) else first[wrong[0]]
-    raise ModelError(
-        f"{method} of {model.uri} gave NaN or an infinite value for {prepared.what} {int(number)}. "
-        f"{_CAUSES.get(method, _CAUSE)}"
-    )
+    rows = (first + wrong if isinstance(first, int) else np.asarray(first)[wrong]).tolist()
+    raise NoNumberError(
+        f"{method} of {model.uri} gave NaN or an infinite value for {prepared.what} {rows[0]}. "
+        f"{_CAUSES.get(method, _CAUSE)}",
+        what=prepared.what, rows=rows,
+    )  # fmt: skip

@@ -88,15 +88,13 @@ def made_modes(
     if reference is None or (bank is None and held is None and not (work.generates and work.wants("generated"))):
         return None
     told = None if subject.reference_set is None else subject.reference_set.labels
-    by = "anchors" if told is None or subject.reference_rows is None else "reference"
-    given, places = subject.anchors, np.arange(len(subject.anchors))
-    if told is not None and subject.reference_rows is not None:  # without copies
-        given, places = reference, subject.reference_rows
+    by = "anchors" if told is None else "reference"
+    given = subject.anchors if told is None else reference  # its set is without copies, as it is
     told = told or subject.anchor_set.labels
     if told is None or not 1 < len(set(told)) <= MOST_LABELS:
         return None
     rows, size = some_rows(len(given), work.seed), work.modes_size
-    labels: list[str | int] = [told[int(row)] for row in places[rows]]
+    labels: list[str | int] = [told[int(row)] for row in rows]
 
     def compute() -> Arrays:
         if bank is not None:

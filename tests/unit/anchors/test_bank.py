@@ -222,6 +222,53 @@ def test_a_place_of_each_call_that_never_has_a_value_does_not_end_the_run(places
     assert found.generated.anew > 0
 
 
+ANCHORS, KNOWN = drawn(2, 40), drawn(1, 80)
+
+
+class Lacking:
+    """Models that have no number for some samples, each by the method that it has."""
+
+    def __init__(self, without: np.ndarray) -> None:
+        self.without = without.reshape(len(without), int(np.prod(SHAPE)))
+
+    def _lost(self, samples: np.ndarray) -> np.ndarray:
+        flat = samples.reshape(len(samples), 1, -1)
+        return np.isclose(flat, self.without[None], atol=1e-3).all(axis=2).any(axis=1)
+
+    def log_prob(self, samples: np.ndarray) -> np.ndarray:
+        return np.where(self._lost(samples), np.nan, -np.square(samples).sum(axis=(1, 2)))
+
+    def encode(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        mean = samples.reshape(len(samples), -1) / 2
+        return np.where(self._lost(samples)[:, None], np.nan, mean).astype(np.float32), np.zeros_like(mean) - 1
+
+    def generator(self, way: str) -> Generator:
+        able = {"log_prob": self.log_prob} if way == "log_prob" else {
+            "encode": self.encode, "decode": lambda z: 2 * z.reshape(len(z), *SHAPE), "latent_dim": int(np.prod(SHAPE)),
+        }  # fmt: skip
+        return Generator(**able, shape=SHAPE, value_range=(-np.inf, np.inf))
+
+
+@pytest.mark.parametrize("way", ["log_prob", "encode"])
+@pytest.mark.parametrize("role", ["anchor", "reference sample"])
+def test_samples_that_a_model_has_no_number_for_are_left_out_and_named_where_they_are_few(way: str, role: str) -> None:
+    rows = [3, 17, 39]
+    samples = ANCHORS if role == "anchor" else KNOWN
+    given = {"reference": KNOWN, "cache": None, "controls": "none", "alpha": 0.05}
+    found = explain_anchors(Lacking(samples[rows]).generator(way), ANCHORS, **given)
+    (told,) = [each.text for each in found.warnings if each.code == "no-number"]
+    assert f"no number for 3 of {len(samples)} {role}s (3, 17, 39)" in told
+    assert [each.name for each in found.details.skipped] == ["3", "17", "39"]
+    left = [each for each in range(len(samples)) if each not in rows]
+    anchors, known = (ANCHORS[left], KNOWN) if role == "anchor" else (ANCHORS, KNOWN[left])
+    alone = explain_anchors(Lacking(samples[:0]).generator(way), anchors, **{**given, "reference": known})
+    np.testing.assert_allclose(found.evidence.values, alone.evidence.values)
+    if role == "anchor":
+        assert found.table()["name"] == [str(each) for each in left]
+    with pytest.raises(ModelError, match=f"for {role} 0"):
+        explain_anchors(Lacking(samples[: len(samples) // 5]).generator(way), ANCHORS, **given)
+
+
 @pytest.mark.parametrize(
     ("noise", "batch", "is_said"), [(0.0, 0.0, False), (1e-4, 0.0, False), (5.0, 0.0, True), (0.0, 1.0, True)]
 )

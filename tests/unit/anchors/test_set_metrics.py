@@ -243,6 +243,25 @@ def test_what_the_reference_has_none_of_is_not_called_dropped(kinds: tuple[int, 
         assert not any(each.is_dropped for each in found), kinds
 
 
+@pytest.mark.parametrize("copies", [slice(0, 80), slice(100, 101), slice(-5, None)])
+def test_labels_of_a_reference_with_copies_are_those_of_its_samples(copies: slice) -> None:
+    own, held = halves_of_scans(3)
+    rows = np.concatenate([held[:400][copies], held[:400], held[:400][copies]])
+    given = {"criteria": "nearest-sample", "bank": 300, "cache": None, "controls": "none"}
+    found = [
+        explain_anchors(
+            Resampler(IMAGES[own]), IMAGES[held[400:440]], reference=SampleSet(
+                samples=IMAGES[each], layout="NHW", labels=tuple(LABELS[each].tolist())
+            ), **given,
+        ).modes
+        for each in (rows, rows[np.sort(np.unique(rows, return_index=True)[1])])
+    ]  # fmt: skip
+    assert found[0] is not None
+    assert found[0] == found[1]
+    counts = {each.label: each.real for each in found[0].rows}
+    assert counts == {label: int((LABELS[held[:400]] == label).sum()) for label in counts}
+
+
 def test_a_model_that_makes_none_of_a_label_is_told_so() -> None:
     own, held = halves_of_scans(1)
     lacking, whole = (Resampler(IMAGES[rows]) for rows in (own[LABELS[own] != 6], own))
