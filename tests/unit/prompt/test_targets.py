@@ -450,6 +450,6 @@ def test_what_makes_no_target_is_refused(name: object, options: dict[str, object
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match="Did you mean 'contains'") as raised:
+    with pytest.raises(UnknownNameError, match="Did you mean 'contains:x'") as raised:
         load_target("contain:x")
     assert all(name in str(raised.value) for name in TARGETS)
