@@ -249,9 +249,14 @@ def _searches(scores: Scores) -> tuple[Warned, ...]:
         return ()
     rows = np.flatnonzero(failed)
     shown = ", ".join(map(str, rows[:5].tolist())) + (" ..." if len(rows) > 5 else "")
+    rest = (
+        "So nothing here was found by a search; look at the gradients of the model, or take criteria='nearest-sample'."
+        if failed.all()
+        else "The other anchors are not concerned."
+    )
     text = (
         f"For {len(rows):,} of {len(failed):,} anchors ({shown}) the search among latents ended in no sample: the "
-        "nearest generated one stands in for what it should have found. The other anchors are not concerned."
+        f"nearest generated one stands in for what it should have found. {rest}"
     )
     return (Warned(code="inversion-failed", text=text),)
 

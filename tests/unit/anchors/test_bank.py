@@ -143,6 +143,12 @@ def test_searches_that_fail_are_a_state_of_their_anchors_alone() -> None:
     )
     assert (found.evidence.values[~lost, 0] == 0).all()
     assert (found.evidence.values[lost, 0] > 0).all()
+    none = replace(LATENT, invert=lambda samples, rng: np.full_like(samples, np.nan))
+    found = explain_anchors(none, REACHED[:20], reference=REACHED[20:], criteria="inversion", controls="none",
+                            cache=None, bank=40, alpha=0.1)  # fmt: skip
+    (told,) = [each.text for each in found.warnings if each.code == "inversion-failed"]
+    assert "For 20 of 20 anchors" in told
+    assert "So nothing here was found by a search" in told
 
 
 def test_a_density_says_what_is_too_well_known() -> None:

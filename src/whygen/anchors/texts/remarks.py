@@ -96,9 +96,10 @@ def few_to_tell_by(found: Contrast, levels: Levels) -> list[Warned]:
         more = "more twins of each text" if m > 1 else "held-out texts of the same kind (reference=), or twins"
     if least <= max(1, n // 10):
         return []
+    there = f", and there {'is' if n == 1 else 'are'} {n}: none could be" if least > n else f" (there are {n})"
     text = (
-        f"By {found.kind}, at least {least} of {n} texts must stand out before any is called"
-        f"{': none could be' if least > n else ''}. Give {more}, or a larger fdr."
+        f"By {found.kind}, at least {least} texts must stand out before any is called{there}. Give {more}, or a larger "
+        "fdr."
     )
     return [Warned(code="few-to-tell-by", text=text)]
 
