@@ -246,6 +246,19 @@ def test_a_misspelled_value_of_anchors_is_told_the_nearest_before_anything_is_as
         whygen.explain_anchors(_Halves(), samples, cache=None, **{name: given})
 
 
+@pytest.mark.parametrize(
+    ("option", "given", "nearest"),
+    [
+        ("layout", "NWHC", "NHWC"), ("mode", "rgb", "RGB"), ("scale", "logvra", "logvar"), ("criteria", "kdl", "kld"),
+        ("space", "pixel", "pixels"), ("metrics", "fdi", "fid"), ("preset", "PXGEN", "pxgen"),
+    ],
+)  # fmt: skip
+def test_a_misspelled_value_is_told_before_the_model_is_looked_for(option: str, given: str, nearest: str) -> None:
+    ran = CliRunner().invoke(app, ["anchors", "py/not.there:x", "--anchors", "a.npy", f"--{option}", given])
+    assert isinstance(ran.exception, UsageError)
+    assert f"Did you mean '{nearest}'?" in str(ran.exception)
+
+
 def test_a_misspelled_role_at_the_command_line_is_no_file() -> None:
     ran = CliRunner().invoke(app, ["anchors", "py/x:y", "--anchors", "a.npy", "--role", "traning"])
     assert isinstance(ran.exception, UsageError)

@@ -21,6 +21,7 @@ from whygen.anchors.data import SampleSet, joined, load_samples
 from whygen.anchors.densities import check_density
 from whygen.anchors.diagnostics import check_reconstructions
 from whygen.anchors.features import FeatureEncoder, open_encoder, open_features
+from whygen.anchors.files import MODES
 from whygen.anchors.loading import (
     Loaded,
     check_scales,
@@ -57,9 +58,9 @@ from whygen.anchors.ways import draws_posterior, needs_bank
 from whygen.anchors.work import AnchorForecast, Work
 from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RunOptions, open_store
 from whygen.encoders import ImageEncoder, brought_encoder
-from whygen.errors import NoNumberError, UnknownNameError, UsageError
+from whygen.errors import NoNumberError, UnknownNameError, UsageError, meant
 from whygen.files import is_there
-from whygen.models.latent import Floats, Generator, Layout
+from whygen.models.latent import LAYOUTS, SCALES, Floats, Generator, Layout
 from whygen.models.latent.loading import load_latent
 from whygen.models.protocols import ModelOptions
 from whygen.plugins import already_imported
@@ -210,6 +211,13 @@ def foresee_anchors(
         return foresee(work, Recorder(work.subject.model.uri, identity, store))
 
 
+def _require_forms(given: Mapping[str, Any]) -> None:
+    """Refuse names of layouts, modes and scales that there are not, before a model is opened for them."""
+    for name, known in (("layout", LAYOUTS), ("mode", MODES), ("scale", SCALES)):
+        if given[name] is not None and given[name] not in known:
+            raise UsageError(f"{name} is {given[name]!r}; give one of {', '.join(known)}.{meant(given[name], known)}")
+
+
 def opened_work(
     model: str | object, anchors: object, given: Mapping[str, Any]
 ) -> tuple[Work, Mapping[str, JsonValue] | None]:
@@ -223,6 +231,7 @@ def opened_work(
     if isinstance(encoder, str):  # what a package or a module brings is looked at before a model is opened
         brought_encoder(encoder)
     require_run(run)
+    _require_forms(given)
     latent = open_generator(
         model, given["options"], shape=given["shape"], layout=None, value_range=given["value_range"],
         scale=given["scale"],
