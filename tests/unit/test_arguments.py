@@ -136,6 +136,7 @@ TEMPLATE = whygen.Template("Say {q} now")
         (lambda: whygen.explain_prompt(str, "a b", cache=False), "Write cache=None."),
         (lambda: whygen.explain_prompt(str, "a b", progress=True), "Leave it out."),
         (lambda: whygen.explain_prompt(str, "a b", settings={"seed": 1}), "Write settings=Settings(seed=1)."),
+        (lambda: whygen.Call.read(pick="last"), "read: missing a required argument: 'path'"),  # type: ignore[call-arg]
         (lambda: whygen.compare("first", "second"), "Write whygen.load('first')."),
         (lambda: ModelOptions(device="gpu"), "device='gpu' is no device. Write cpu, cuda"),
         (lambda: ModelOptions(devices="cpu"), "Did you mean device='cpu'?"),

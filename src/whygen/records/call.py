@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from whygen._arguments import check_fields, told
+from whygen._arguments import check_fields, told, typed
 from whygen.types import Chat, Output, Settings
 
 
@@ -40,6 +40,7 @@ class Call:
         check_fields(self)
 
     @classmethod
+    @typed("path", "pick")
     def read(cls, path: Path | str | Mapping[str, object], pick: int | str | None = None) -> Call:
         """A call from a file that some tool kept it in; the format is told by what the file holds.
 
