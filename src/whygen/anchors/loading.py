@@ -68,6 +68,7 @@ class Loaded:
         )  # fmt: skip
 
 
+NO_NUMBER = "the model gives no number for this"
 MOST_WITHOUT = 0.1
 """A model that gives no number for more of the anchors, or of the reference, is not asked further."""
 
@@ -103,9 +104,6 @@ def without_numbers(loaded: Loaded, error: NoNumberError) -> Loaded:
         return replace(loaded, anchors=known.only(kept), anchor_set=less, distinct=distinct)
     rows = None if loaded.reference_rows is None else loaded.reference_rows[kept]
     return replace(loaded, reference=known.only(kept), reference_set=less, reference_rows=rows)
-
-
-NO_NUMBER = "the model gives no number for this"
 
 
 def open_subject(

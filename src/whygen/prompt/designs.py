@@ -70,12 +70,6 @@ class Design:
     def enumerated(self) -> bool:
         return self.population is not None and len(np.unique(self.groups)) == self.population
 
-    @property
-    def scarce(self) -> int | None:
-        """How many pairs of masks there are, where that is fewer than units; None where there are enough."""
-        pairs, n = len(np.unique(self.groups)), self.masks.shape[1]
-        return None if self.enumerated or self.name == "leave-one-out" or pairs >= n else pairs
-
     def observed(
         self, effects: Floats, *, total: float | None = None, nearness: NDArray[np.float64] | None = None
     ) -> Effects:

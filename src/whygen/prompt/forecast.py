@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
+
 from whygen.calls import RunOptions
 from whygen.calls.spending import SharedBudget, promised, worst_case
 from whygen.encoders import AnyEncoder, has_text_encoder
@@ -145,8 +147,8 @@ def forecast(
 
 def _doubt(design: Design, prompt: Source) -> str:
     """That there are fewer pairs of masks than units, said before anything is paid."""
-    pairs, n = design.scarce, design.masks.shape[1]
-    if pairs is None:
+    pairs, n = len(np.unique(design.groups)), design.masks.shape[1]
+    if design.enumerated or design.name == "leave-one-out" or pairs >= n:
         return ""
     coarser = "coarser units" if isinstance(prompt, Edit | Chat) else "coarser units (sentences) or a hierarchy"
     return (
