@@ -188,8 +188,7 @@ class Asker:
 
     def compare_with(self, references: Sequence[Output]) -> None:
         """Measure answers against these references."""
-        self.references = tuple(references)
-        self.meter = Meter(self.target, self.references)
+        self.references, self.meter = tuple(references), Meter(self.target, tuple(references))
 
     def answers(
         self, design: Design, prompts: Sequence[Sent], *, stands: NDArray[np.bool_], empty: Sequence[Output] = ()
@@ -420,15 +419,14 @@ class Asker:
 
     def _taken(self, answer: Output | Failure) -> Output | Failure:
         """An answer to a perturbed prompt, as it is read: a refusal is a text of none."""
-        heard = self._heard(answer)
         draws = isinstance(self.units.prompt, Edit) or output_kind(self.model) != "text"
-        return heard if draws else _refusal(heard)
+        return self._heard(answer) if draws else _refusal(self._heard(answer))
 
     def _answered(
         self, questions: Sequence[tuple[Asked, int]], *, watch: Watch | None = None
     ) -> list[Output | Failure]:
-        answers = self.runner.ask([asked.request(draw) for asked, draw in questions], watch=watch)
-        return [self._heard(answer) for answer in answers]
+        requests = [asked.request(draw) for asked, draw in questions]
+        return [self._heard(answer) for answer in self.runner.ask(requests, watch=watch)]
 
     def _heard(self, answer: Output | Failure) -> Output | Failure:
         if isinstance(answer, Failure) and isinstance(self.target, HearsRefusals):
