@@ -172,7 +172,8 @@ def load_samples(
         loaded = replace(loaded, labels=_given_labels(labels))
     if loaded.labels is not None and len(loaded.labels) != len(loaded.samples):
         raise DataError(
-            f"{counted(len(loaded.labels), 'label')} for {counted(len(loaded.samples), 'sample')}: give one for each."
+            f"labels holds {counted(len(loaded.labels), 'label')} for {counted(len(loaded.samples), 'sample')}: "
+            "give one for each."
         )
     return loaded
 
