@@ -400,3 +400,18 @@ def test_a_tool_that_could_not_be_called_is_refused_before_anything_is_paid() ->
     assert whygen.forecast("planted/agent", call, target="tool:look").calls
     with pytest.raises(DataError, match="no call of look in the reference answer"):
         whygen.forecast("planted/agent", call, target="tool:look.n")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"name": "play_music", "arguments": {"city": "Paris"}}',
+        '<tool_call>{"name": "play_music", "arguments": {}}</tool_call>',
+    ],
+)
+def test_a_call_that_the_answer_writes_as_text_is_one_of_this_call(said: str) -> None:
+    chat = Chat([Message("system", "You call tools."), Message("user", "What is the weather in Paris? Say it.")])
+    call = Call(chat=chat, answer=Output(text=said), model="planted/agent")
+    assert whygen.forecast("planted/agent", call, target="tool:play_music").units > 1
+    with pytest.raises(UnknownNameError, match="Did you mean 'play_music'"):
+        whygen.forecast("planted/agent", call, target="tool:play_musik")

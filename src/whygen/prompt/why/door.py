@@ -16,7 +16,7 @@ from whygen.prompt.question import check, check_cut
 from whygen.prompt.session import Session, SessionOptions, open_session
 from whygen.prompt.targets import TARGETS, ReadsReference, load_target
 from whygen.prompt.targets.structured import read_refusal
-from whygen.prompt.targets.tools import tool_named
+from whygen.prompt.targets.tools import calls_of, tool_named
 from whygen.prompt.why.settings import Notices, model_of, options_of, protocol_of, settings_for
 from whygen.prompt.why.suspects import named_parts
 from whygen.records import Call
@@ -123,9 +123,9 @@ def _check_tool(target: object, call: Call) -> None:
     if not isinstance(target, str) or not target.startswith("tool:") or any(map(_gives, call.chat.tools)):
         return
     known = [tool.name for tool in call.chat.tools]
-    known += [each.name for each in (call.answer or Output()).calls]
+    known += [each.name for each in calls_of(call.answer or Output())]  # also as text: a schema may ask for one so
     name = tool_named(target.removeprefix("tool:"))
-    if name is not None and name not in map(nfc, known):
+    if known and name is not None and name not in map(nfc, known):
         raise UnknownNameError("tool of this call", name, set(known))
 
 
