@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 import llm  # pyright: ignore[reportMissingImports]
 
-from whygen.texts import counted
 
 if TYPE_CHECKING:
     from whygen.records import Call
@@ -88,6 +87,7 @@ def _explained(model: Any, call: Call, choices: dict[str, Any]) -> PromptExplana
 
 def _foresee(model: Any, call: Call, choices: dict[str, Any]) -> None:
     import whygen
+    from whygen.texts import counted
 
     found = whygen.forecast(model, call, settings=call.settings, **choices)
     click.echo(f"{counted(found.units, 'unit')}, {counted(found.calls, 'call')}. Nothing was sent.")
