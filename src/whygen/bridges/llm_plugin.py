@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 import llm  # pyright: ignore[reportMissingImports]
 
-
 if TYPE_CHECKING:
     from whygen.records import Call
     from whygen.results import PromptExplanation
