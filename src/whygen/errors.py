@@ -62,6 +62,11 @@ def meant(given: object, known: Iterable[str]) -> str:
     return "" if near is None else f" Did you mean {near!r}?"
 
 
+def none_of(name: str, given: object, known: Sequence[str]) -> UsageError:
+    """That what was given is none of the names that an argument takes."""
+    return UsageError(f"{name} is {given!r}; give one of {', '.join(known)}.{meant(given, known)}")
+
+
 class UnknownNameError(UsageError):
     """A name that nobody registered; the message lists the nearest known ones.
 

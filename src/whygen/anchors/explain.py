@@ -58,7 +58,7 @@ from whygen.anchors.ways import draws_posterior, needs_bank
 from whygen.anchors.work import AnchorForecast, Work
 from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RunOptions, open_store
 from whygen.encoders import ImageEncoder, brought_encoder
-from whygen.errors import NoNumberError, UnknownNameError, UsageError, meant
+from whygen.errors import NoNumberError, UnknownNameError, UsageError, none_of
 from whygen.files import is_there
 from whygen.models.latent import LAYOUTS, SCALES, Floats, Generator, Layout
 from whygen.models.latent.loading import load_latent
@@ -215,7 +215,7 @@ def _require_forms(given: Mapping[str, Any]) -> None:
     """Refuse names of layouts, modes and scales that there are not, before a model is opened for them."""
     for name, known in (("layout", LAYOUTS), ("mode", MODES), ("scale", SCALES)):
         if given[name] is not None and given[name] not in known:
-            raise UsageError(f"{name} is {given[name]!r}; give one of {', '.join(known)}.{meant(given[name], known)}")
+            raise none_of(name, given[name], known)
 
 
 def opened_work(

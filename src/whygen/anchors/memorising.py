@@ -19,7 +19,7 @@ from whygen.anchors.controls import Verdicts
 from whygen.anchors.copies import fingerprints
 from whygen.anchors.groups import GROUPS
 from whygen.anchors.loading import Loaded
-from whygen.errors import DataError, UnknownNameError, UsageError, meant
+from whygen.errors import DataError, UnknownNameError, UsageError, none_of
 from whygen.results.anchors import group_names
 from whygen.results.anchors_memorised import ROLES, AreaRecord, GapRecord, MemorisationRecord, RoleRecord
 from whygen.results.anchors_scores import Scores, ShareRecord
@@ -74,9 +74,7 @@ def require_reference_role(role: object) -> None:
         UsageError: names what it can be.
     """
     if role not in REFERENCE_ROLES:
-        raise UsageError(
-            f"reference_role is {role!r}; give one of {', '.join(REFERENCE_ROLES)}.{meant(role, REFERENCE_ROLES)}"
-        )
+        raise none_of("reference_role", role, REFERENCE_ROLES)
 
 
 def parts_by_role(source: object) -> Mapping[str, object] | None:

@@ -330,8 +330,8 @@ def check_selection(selection: Selection, points: ArrayLike, *, group: str, k: i
     near = _near_duplicates(as_points(points)[selection.indices])
     if near:
         text = (
-            f"Among the representatives of {group}, {counted(near, 'pair')} nearly the same. Remove duplicates from "
-            f"the anchors, ask for fewer than {k}, or measure distances in another space."
+            f"Representatives of {group} that are nearly the same: {counted(near, 'pair')}. Remove duplicates from the "
+            f"anchors, ask for fewer than {k}, or measure distances in another space."
         )
         found.append(Warned(code="near-duplicates", text=text))
     return tuple(found)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.errors import DataError, UsageError, meant
+from whygen.errors import DataError, UsageError, none_of
 from whygen.models.latent import LAYOUTS, UNBOUNDED, UNIT_RANGE, Floats, Generator, LatentModel, Layout
 from whygen.results.prompt import Warned
 
@@ -245,7 +245,7 @@ def _of_pictures(given: Sequence[int], layout: Layout | None, model: LatentModel
 def _require_layout(shape: Sequence[int], layout: Layout | None, what: str) -> None:
     axes = {"flat": 2, "NHW": 3, "NHWC": 4, "NCHW": 4}
     if layout is not None and layout not in axes:
-        raise UsageError(f"layout is {layout!r}; give one of {', '.join(LAYOUTS)}.{meant(layout, LAYOUTS)}")
+        raise none_of("layout", layout, LAYOUTS)
     if layout is not None and axes[layout] != len(shape):
         raise DataError(
             f"The {what}s have shape {tuple(shape)}, which cannot be {layout}: that has {axes[layout]} axes."

@@ -23,13 +23,10 @@ Repeats: TypeAlias = Literal["shared", "fresh"]
 
 Halves: TypeAlias = Literal["complement", "independent"]
 """How the two masks of a group hang together: the second is the complement of the first, or drawn by itself."""
-
 Sizes: TypeAlias = Literal["kernel", "leverage"]
 """The law of the size of a mask that is drawn for Shapley values, see `size_law`."""
-
 LEVEL_BY_LEVEL = "level by level"
 """How the name of a hierarchy's design begins."""
-
 MAX_ENUMERATED = 20
 """Beyond 2^20 masks no budget enumerates; the limit keeps the check free of overflow."""
 
@@ -69,6 +66,11 @@ class Design:
     @property
     def enumerated(self) -> bool:
         return self.population is not None and len(np.unique(self.groups)) == self.population
+
+    @property
+    def asks_all(self) -> bool:
+        """Whether there is no other mask to ask: each of them stands there, or each unit left out."""
+        return self.enumerated or self.name == "leave-one-out"
 
     def observed(
         self, effects: Floats, *, total: float | None = None, nearness: NDArray[np.float64] | None = None

@@ -148,7 +148,7 @@ def forecast(
 def _doubt(design: Design, prompt: Source) -> str:
     """That there are fewer pairs of masks than units, said before anything is paid."""
     pairs, n = len(np.unique(design.groups)), design.masks.shape[1]
-    if design.enumerated or design.name == "leave-one-out" or pairs >= n:
+    if design.asks_all or pairs >= n:
         return ""
     coarser = "coarser units" if isinstance(prompt, Edit | Chat) else "coarser units (sentences) or a hierarchy"
     return (

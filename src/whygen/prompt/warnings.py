@@ -291,8 +291,7 @@ def _noise_not_measured(signs: Signs) -> str | None:
     findings = signs.findings
     if findings.effects.noise.source != "unknown":
         return None
-    exact = findings.design.enumerated or findings.design.name == "leave-one-out"
-    if exact and findings.estimate.interval is None:
+    if findings.design.asks_all and findings.estimate.interval is None:
         masks = int((findings.effects.masks.sum(axis=1) < findings.effects.n).sum())
         more = _unless_ended(
             signs,
@@ -372,7 +371,7 @@ def _unless_ended(signs: Signs, advice: str) -> str:
 def _few_masks(signs: Signs) -> str | None:
     findings = signs.findings
     pairs, n, rows = len(np.unique(findings.effects.groups)), findings.effects.n, len(findings.effects)
-    if findings.design.enumerated or findings.design.name == "leave-one-out" or pairs >= n:
+    if findings.design.asks_all or pairs >= n:
         return None
     enough = signs.asked + (4 * n - rows) * max(1, round(signs.asked / rows))
     of_chat = isinstance(findings.answers.units, ChatUnits)
@@ -387,7 +386,7 @@ def _few_masks(signs: Signs) -> str | None:
 def _few_pairs(signs: Signs) -> str | None:
     """Sign flips of so few pairs reach no small p-value; a Student t over inputs or draws does not rest on pairs."""
     pairs, estimate = len(np.unique(signs.findings.effects.groups)), signs.findings.estimate
-    whole = signs.findings.design.enumerated or signs.findings.design.name == "leave-one-out"
+    whole = signs.findings.design.asks_all
     if estimate.p_values is None or pairs >= 6 or whole or estimate.method.endswith(LIKE_THESE):
         return None
     lost = [failure for failure in signs.findings.answers.failures if failure.kind == "permanent"]

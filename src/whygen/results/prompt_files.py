@@ -8,10 +8,10 @@ images, ``images.safetensors``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ from whygen.results.media import PictureEvidence
 from whygen.results.prompt import SCHEMA, PromptExplanation
 
 _SAMPLE = TypeAdapter(Sample)
+_Kept = TypeVar("_Kept")
 
 
 def save_prompt(explanation: PromptExplanation, directory: Path | str) -> Path:
@@ -160,9 +161,10 @@ def _with_evidence(explanation: PromptExplanation, where: Mapping[str, Path]) ->
             raise FormatError(f"{str(where[name])!r} is missing beside {present[0]}. {WITHOUT}")
     samples = _read_samples(where[told])
     arrays = _read_arrays(where[ARRAYS], units=len(explanation.units), samples=len(samples))
-    drawn = _read_pictures(where[PICTURES], samples=len(samples), units=len(explanation.units))
-    heard = _read_media(where[MEDIA], samples=len(samples), units=len(explanation.units))
-    shown = _read_pictures(where[IMAGES], samples=0, units=0)
+    sizes = {"samples": len(samples), "units": len(explanation.units)}
+    drawn = _read_beside(where[PICTURES], media.pictures_from_arrays, **sizes)
+    heard = _read_beside(where[MEDIA], media.from_arrays, **sizes)
+    shown = _read_beside(where[IMAGES], media.pictures_from_arrays, samples=0, units=0)
     images = () if shown is None else shown.files
     evidence = Evidence(**arrays, samples=samples, pictures=drawn, media=heard, images=images)
     return explanation.model_copy(update={"evidence": evidence})
@@ -196,22 +198,12 @@ def _proxy(found: Mapping[str, NDArray[Any]], file: Path, units: int) -> ProxyEv
     raise FormatError(f"{str(file)!r} is damaged: what the proxy did does not fit {units} units ({wrong}). {WITHOUT}")
 
 
-def _read_pictures(file: Path, *, samples: int, units: int) -> media.PictureEvidence | None:
-    """The pictures, where there are any: an explanation of texts has no such file."""
+def _read_beside(file: Path, read: Callable[..., _Kept], **sizes: int) -> _Kept | None:
+    """Pictures, sounds or videos, where there are any: an explanation of texts has no such file."""
     if not file.is_file():
         return None
     try:
-        return media.pictures_from_arrays(load_file(file), samples=samples, units=units)
-    except (SafetensorError, ValueError, OSError) as error:
-        raise FormatError(f"{str(file)!r} is damaged ({error}). {WITHOUT}") from None
-
-
-def _read_media(file: Path, *, samples: int, units: int) -> media.MediaEvidence | None:
-    """The sounds or videos, where there are any: an explanation of texts has no such file."""
-    if not file.is_file():
-        return None
-    try:
-        return media.from_arrays(load_file(file), samples=samples, units=units)
+        return read(load_file(file), **sizes)
     except (SafetensorError, ValueError, OSError) as error:
         raise FormatError(f"{str(file)!r} is damaged ({error}). {WITHOUT}") from None
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen._arguments import told
-from whygen.errors import DataError, ModelError, UsageError, WhygenError, meant
+from whygen.errors import DataError, ModelError, UsageError, WhygenError, none_of
 from whygen.models.latent.refusals import OWN, SIDE_BY_SIDE
 from whygen.models.protocols import Denoises
 from whygen.safe import says
@@ -112,11 +112,9 @@ class Generator:
         if not low < high:
             raise UsageError(f"value_range is {self.value_range}; give (lowest, highest), such as (0, 1).")
         if self.layout is not None and self.layout not in LAYOUTS:
-            raise UsageError(
-                f"layout is {self.layout!r}; give one of {', '.join(LAYOUTS)}.{meant(self.layout, LAYOUTS)}"
-            )
+            raise none_of("layout", self.layout, LAYOUTS)
         if self.scale is not None and self.scale not in SCALES:
-            raise UsageError(f"scale is {self.scale!r}; give one of {', '.join(SCALES)}.{meant(self.scale, SCALES)}")
+            raise none_of("scale", self.scale, SCALES)
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"batch_size is {self.batch_size}; give at least 1, or None to have it chosen.")
         if not self.abilities:
