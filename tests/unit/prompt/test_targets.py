@@ -6,6 +6,7 @@ import json
 import math
 import re
 import unicodedata
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
@@ -313,6 +314,26 @@ def test_refusals_are_read_in_fifteen_languages_and_answers_are_not_taken_for_on
         said = [unicodedata.normalize(form, text) for texts in REFUSED.values() for text in texts]
         assert [text for text in said if read_refusal(Output(text=text)).value != "refused"] == []
         assert [text for text in ANSWERED if read_refusal(Output(text=text)).value != "answered"] == []
+
+
+STILL_TAKEN_FOR_REFUSALS = [
+    "I can't say for certain, but Paris is the likely answer.",
+    "Ich kann mich nicht satt sehen an diesem Bild: ein Schloss im Schnee.",
+    "Siempre digo: no puedo vivir sin café, y hoy tomo dos.",
+    "Nie mogę się nie zgodzić: to Paryż.",
+]
+
+
+def test_idioms_quoted_speech_and_code_are_no_refusals_and_refusals_still_are() -> None:
+    """Patterns were written with the first list in view; the second was written after them, and none for it."""
+    rows = (Path(__file__).parents[2] / "data/said_refusals.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    sentences = [row.split("\t") for row in rows]
+    assert Counter((is_, list_) for _, is_, list_, _ in sentences) == {
+        ("refused", "patterns"): 57, ("answered", "patterns"): 60, ("refused", "measure"): 19,
+        ("answered", "measure"): 22,
+    }  # fmt: skip
+    wrong = [text for _, is_, _, text in sentences if read_refusal(Output(text=text)).value != is_]
+    assert wrong == STILL_TAKEN_FOR_REFUSALS
 
 
 @pytest.mark.parametrize(

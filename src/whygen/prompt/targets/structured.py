@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -278,13 +278,25 @@ _SURE = 24
 """Letters from which an answer in another language counts as one: shorter ones may be a name or a number."""
 
 
+_SPOKEN = re.compile(
+    r"```.*?```|`[^`]*`|\"[^\"]*\"|“[^“”]*[”“]|„[^„“”]*[“”]|«[^«»]*»|»[^«»]*«|「[^「」]*」|『[^『』]*』"
+    r"|(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w))+'(?!\w)",
+    re.DOTALL,
+)
+"""What somebody else says, in a pair of quotation marks, and code."""
+
+
 @cache
-def refusals() -> dict[str, re.Pattern[str]]:
-    """For each language that refusals are read in, what they say; ``refusals.tsv`` holds a pattern a line."""
+def refusals(reads: Literal["refusal", "none"] = "refusal") -> dict[str, re.Pattern[str]]:
+    """For each language that refusals are read in, what they say, or what sounds like one and is none (idioms).
+
+    ``refusals.tsv`` holds a pattern a line.
+    """
     rows = resources.files("whygen.prompt.targets").joinpath("refusals.tsv").read_text(encoding="utf-8").splitlines()
     found: dict[str, list[str]] = {}
-    for code, pattern in (nfc(row).split("\t") for row in rows[1:]):
-        found.setdefault(code, []).append(pattern)
+    for code, kind, pattern in (nfc(row).split("\t") for row in rows[1:]):
+        if kind == reads:
+            found.setdefault(code, []).append(pattern)
     return {code: re.compile("|".join(patterns), re.IGNORECASE) for code, patterns in found.items()}
 
 
@@ -303,7 +315,9 @@ def read_refusal(output: Output) -> AnswerReading:
     text = nfc(output.text).strip()
     if output.finish == "refused":
         return AnswerReading("value", "refused")
-    beginning = text[:REFUSES_WITHIN].lower().replace("\u2019", "'")
+    beginning = _own_words(text.lower().translate({0x2018: "'", 0x2019: "'"}))[:REFUSES_WITHIN]
+    for pattern in refusals("none").values():
+        beginning = pattern.sub(" ", beginning)
     if any(pattern.search(beginning) for pattern in refusals().values()):
         return AnswerReading("value", "refused")
     language = language_of(text)
@@ -311,6 +325,16 @@ def read_refusal(output: Output) -> AnswerReading:
         return AnswerReading("value", "answered")
     name = "a language that is not known here" if language == "other" else name_of_language(language)
     return AnswerReading(f"an answer in {name}")
+
+
+def _own_words(text: str) -> str:
+    """The text with what others say in it blanked; whole where nothing else is left, and in JSON, whose texts all stand
+    in quotation marks.
+    """
+    if text[:1] in "{[":
+        return text
+    own = _SPOKEN.sub(lambda said: " " * len(said[0]), text)
+    return own if any(map(str.isalpha, own)) else text
 
 
 @dataclass(frozen=True, slots=True)
