@@ -30,7 +30,8 @@ FAST   := tests/property $(addprefix tests/unit/, stats distances results texts 
   test_public_surface.py test_pictures.py test_safe.py test_arguments.py)
 # Laws that are held by simulation, which take longest of these; and what loads the packages of all providers.
 SIMULATED := coverage.py test_hierarchy_values.py test_absurd_answers.py test_minimal_sets.py test_knockoffs.py \
-  test_encoders_of_anchors.py test_expansion.py test_set_metrics.py test_text_roles.py test_groups.py test_calibration.py
+  test_encoders_of_anchors.py test_expansion.py test_set_metrics.py test_text_roles.py test_groups.py test_calibration.py \
+  test_interactions.py test_unanswered_shapley.py test_copies.py test_text_anchors.py
 .DEFAULT_GOAL := help
 
 help:
