@@ -8,12 +8,13 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from mcp import Client, StdioServerParameters, stdio_client
 
 import whygen
+from whygen.bridges import mcp_server
 
 MODEL = '''
 import pathlib, time
@@ -200,3 +201,23 @@ def test_a_call_that_the_client_gives_up_asks_no_more(tmp_path: Path) -> None:
 
     first, last = ask(tmp_path, use, "--model", "py/models:clerk")
     assert first == last < 64
+
+
+def test_the_last_notice_arrives_though_another_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow client: the run ends while a notice is being handed over, and says that all answers are there."""
+    arrived: list[float] = []
+
+    class SlowClient:
+        async def report_progress(self, done: float, total: float, message: str) -> None:
+            await asyncio.sleep(0.05)
+            arrived.append(done)
+
+    async def run(answers: int) -> None:
+        async with mcp_server._reported(cast("Any", SlowClient())) as progress:
+            progress.begin(answers, "asking")
+            progress.advance(answers, cached=False)
+            await asyncio.sleep(0.03)  # by now the watch is in the middle of its notice
+
+    monkeypatch.setattr(mcp_server, "PAUSE", 0.01)
+    asyncio.run(run(38))
+    assert arrived == [38]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http.cookies import SimpleCookie
+from pathlib import Path
 from typing import Any
 
+import fastapi.dependencies.utils
+import fastapi.routing
 import pytest
 
 from example_explanations import prompt_explanation
@@ -139,3 +142,19 @@ def test_the_printed_address_opens_the_shelf(viewer: Viewer, browser: Any) -> No
     assert page.get_by_role("link", name="fox").count() == 1
     assert page.evaluate("document.cookie") == ""
     context.close()
+
+
+def test_nothing_is_put_together_while_it_serves(
+    serve: Callable[..., Viewer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FastAPI silences pydantic while it builds its routes, which does not hold beside the thread of a run."""
+    prompt_explanation(pairs=8).save(tmp_path / "one")
+    viewer = serve(tmp_path)
+
+    def late(*_: Any, **__: Any) -> None:
+        raise AssertionError("a route was put together by a request")
+
+    monkeypatch.setattr(fastapi.dependencies.utils, "create_model_field", late)
+    monkeypatch.setattr(fastapi.routing, "create_model_field", late)
+    for path in ("/", "/bench", "/gallery/nothing", "/compare?a=x&b=y", f"/e/{'x' * 8}", "/nowhere"):
+        assert viewer.ask(path)[0] < 500

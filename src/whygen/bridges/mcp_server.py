@@ -280,11 +280,13 @@ class _Counted:
 async def _reported(context: Context[Any, Any]) -> AsyncGenerator[_Counted, None]:
     """Tell the client how far an explanation is, from its first call to its last."""
     counted = _Counted()
+    one_at_a_time = asyncio.Lock()  # or the end would cancel a notice that is on its way
 
     async def tell(message: str) -> None:
-        if counted.done > counted.told:  # it must grow from one notice to the next
-            counted.told = counted.done
-            await context.report_progress(counted.told, max(counted.told, counted.total), message)
+        async with one_at_a_time:
+            if counted.done > counted.told:  # it must grow from one notice to the next
+                counted.told = counted.done
+                await context.report_progress(counted.told, max(counted.told, counted.total), message)
 
     async def watch() -> None:
         while True:

@@ -57,6 +57,9 @@ def application(
     app.add_exception_handler(RequestValidationError, _unread)
     app.add_exception_handler(Exception, _failed)
     app.add_middleware(Guard, token=token)
+    # FastAPI puts the routes of a room together when first asked, and silences pydantic meanwhile, which does not hold
+    # beside another thread that sets warnings. So that is done before anything runs.
+    app.openapi()
     return app
 
 
