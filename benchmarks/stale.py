@@ -16,6 +16,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "src" / "whygen"
@@ -49,13 +50,15 @@ def _digest(room: str) -> str | None:
         return None
     found = hashlib.sha256()
     for path in files:
-        found.update(path.relative_to(root).as_posix().encode() + b"\0" + _code(path).encode() + b"\0")
+        code = _code(path.read_text(encoding="utf-8"))
+        found.update(path.relative_to(root).as_posix().encode() + b"\0" + code.encode() + b"\0")
     return found.hexdigest()[:16]
 
 
-def _code(path: Path) -> str:
-    """The program of a file without comments and docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@cache  # a benchmark writes its record after each row
+def _code(source: str) -> str:
+    """A program without comments and docstrings."""
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):

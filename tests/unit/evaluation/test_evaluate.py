@@ -206,7 +206,7 @@ def test_masks_on_record_are_not_asked_again() -> None:
 
 
 def test_without_a_budget_the_model_is_not_asked_and_the_reason_is_told() -> None:
-    found = evaluate(explained(), cache=None)
+    found = evaluate(explained(surrogate="ridge"), cache=None)
     assert found.calls.asked == 0
     left = {each.metric: each.reason for each in found.left_out}
     assert set(left) == {
@@ -234,7 +234,7 @@ def test_a_model_that_differs_gets_intervals_from_its_draws() -> None:
 
 
 def test_a_saved_explanation_gives_the_same_figures(tmp_path: Path) -> None:
-    explanation = explained(cache=tmp_path / "calls.sqlite")
+    explanation = explained(surrogate="ridge", cache=tmp_path / "calls.sqlite")
     folder = explanation.save(tmp_path / "saved")
     how = {"labels": LABELS, "budget": 500, "metrics": ["fidelity", "accuracy", "faithfulness"]}
     one = evaluate(explanation, cache=tmp_path / "calls.sqlite", **how)  # type: ignore[arg-type]
@@ -452,7 +452,7 @@ def test_an_explanation_that_was_not_asked_by_a_hair_is_the_one_asked_again() ->
 
 
 def test_an_evaluation_comes_back_as_it_was_saved(tmp_path: Path) -> None:
-    found = evaluate(explained(), labels=LABELS, cache=None)
+    found = evaluate(explained(surrogate="ridge"), labels=LABELS, cache=None)
     found.save(tmp_path)
     assert Evaluation.load(tmp_path) == found
     with pytest.raises(MissingError, match="no 'speed'"):
@@ -484,7 +484,7 @@ def test_the_golden_file_is_still_read_and_still_made() -> None:
 
 
 def test_the_command_writes_the_file_and_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    explained().save(tmp_path / "a")
+    explained(surrogate="ridge").save(tmp_path / "a")
     (tmp_path / "labels").write_text(" ".join(map(str, LABELS)))
     for flags in ([], ["--json"]):
         with pytest.raises(SystemExit) as end:
@@ -506,7 +506,7 @@ def test_the_command_writes_the_file_and_prints(tmp_path: Path, capsys: pytest.C
 def test_labels_in_a_file_that_are_none_are_refused(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    explained().save(tmp_path / "a")
+    explained(surrogate="ridge").save(tmp_path / "a")
     (tmp_path / "labels").write_text(content)
     with pytest.raises(SystemExit) as end:
         main(["evaluate", str(tmp_path / "a"), "--labels", str(tmp_path / "labels"), "--no-cache"])
