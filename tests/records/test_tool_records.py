@@ -13,7 +13,7 @@ from tests.records.conversation import ASKED, MAIL, PARAMETERS, SYSTEM, openai_a
 from tests.records.test_wire_records import RED, SAMPLES, SENT, codes
 
 from whygen.errors import DataError, MissingExtraError
-from whygen.records import Call, read_calls
+from whygen.records import Call, Recorded, read_calls
 from whygen.types import Message, ToolCall
 
 READ = ToolCall("read_mail", '{"number": 1}')
@@ -228,3 +228,114 @@ def test_what_mitmproxy_saw_is_the_call_with_the_time_at_which_it_was_sent() -> 
     assert call.base_url == "http://127.0.0.1:8000/v1"
     assert recorded.time.startswith("2026-")
     assert "sk-not" not in repr(call)
+
+
+OTHER_WORDS: dict[str, dict[str, Any]] = {
+    name: sample
+    for file in ("other_words.json", "other_words_bare.json")
+    for name, sample in json.loads((SAMPLES / file).read_text(encoding="utf-8")).items()
+}
+"""What tools keep of a call in words that are not those of its request, each made by the tool itself (``made_by``)."""
+
+
+def calls_of(tmp_path: Path, name: str) -> list[Recorded]:
+    rows = OTHER_WORDS[name]["records"]
+    (tmp_path / "record.json").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return read_calls(tmp_path / "record.json")
+
+
+def shown(call: Call) -> tuple[str, int, str]:
+    """Who said something, how many tools there are, and what was answered: a text, or the tools that were called."""
+    answer = call.answer
+    said = "-" if answer is None else answer.text or " ".join(each.name for each in answer.calls)
+    return "".join(turn.role[0] for turn in call.chat.messages), len(call.chat.tools), said
+
+
+SORRY = "I'm sorry, but I can't help with that."
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("otel_events", [("suatt", 3, "send_email"), ("su", 0, '{"mood": "good", "count": 0}'), ("su", 0, "-"),
+                         ("u", 0, "-")]),
+        ("openinference_beside", [("su", 3, "read_mail read_calendar")]),
+        ("langfuse", [("su", 0, "The picture is red."), ("su", 0, "-"), ("u", 0, "-"), ("ssuat", 3, "send_email"),
+                      ("suatt", 3, "send_email"), ("suatt", 3, "send_email")]),
+        ("promptfoo_lines", [("su", 1, "send_email"), ("u", 0, "Hello.")]),
+        ("promptfoo_anthropic", [("su", 0, "Hello.")]),
+        ("weave", [("ssu", 3, "read_mail")]),
+        ("litellm", [("suat", 3, "send_email"), ("su", 0, "-"), ("u", 0, "Paris is the capital of France.")]),
+        ("langchain_events", [("su", 1, "read_mail"), ("suat", 1, "Nothing needs doing today.")]),
+        ("phoenix_data_set", [("u", 0, SORRY)]),
+        ("phoenix_columns", [("su", 3, "read_mail read_calendar"), ("su", 0, '{"mood": "good", "count": 0}')]),
+        ("crewai_events", [("su", 1, "read_mail")]),
+        ("pydantic_ai_anthropic", [("suat", 2, "send_email")]),
+    ],
+)  # fmt: skip
+def test_a_call_is_read_whole_in_whatever_words_its_answer_and_its_neighbours_are(
+    tmp_path: Path, name: str, expected: list[tuple[str, int, str]]
+) -> None:
+    read = [each.call() for each in calls_of(tmp_path, name)]
+    assert [shown(call) for call in read] == expected
+    assert not {code for call in read for code, _ in call.notices} & {"answer-unread", "unknown-part", "lost-part"}
+
+
+def test_what_an_exporter_left_out_of_an_answer_is_said(tmp_path: Path) -> None:
+    codes = [dict(each.call().notices) for each in calls_of(tmp_path, "otel_events")]
+    assert ["answer-error" in each for each in codes] == [False, False, False, True]
+    assert ["empty-answer" in each for each in codes] == [False, False, True, False]
+    assert "429" in codes[3]["answer-error"]
+    assert "answer-error" in dict(calls_of(tmp_path, "litellm")[1].call().notices)
+    assert "results.json" in dict(calls_of(tmp_path, "promptfoo_lines")[0].call().notices)["no-settings"]
+
+
+def test_json_in_a_text_stays_the_text_that_it_was(tmp_path: Path) -> None:
+    result = calls_of(tmp_path, "otel_events")[0].call().chat.messages[-1]
+    assert result.text.startswith('[{"at": "09:00", "what": "Zahnarzt"}')
+    assert not result.parts
+
+
+def test_refusals_and_results_under_another_id_are_read_and_turns_that_only_the_provider_has_are_named(
+    tmp_path: Path,
+) -> None:
+    refused, whole = calls_of(tmp_path, "openllmetry")
+    (rest,) = calls_of(tmp_path, "openllmetry_rest")
+    assert (answer := refused.call().answer) is not None
+    assert (answer.text, answer.finish) == (SORRY, "refused")
+    turns = whole.call().chat.messages
+    assert turns[-1].answers == turns[-2].calls[0].id
+    assert "tool-id" in dict(whole.call().notices)
+    with pytest.raises(DataError, match="previous_response_id"):
+        rest.call()
+
+
+def test_messages_without_contents_name_the_setting_and_a_log_of_tasks_says_what_to_keep(tmp_path: Path) -> None:
+    (bare,) = calls_of(tmp_path, "otel_events_bare")
+    with pytest.raises(DataError, match=r"without their contents.*CAPTURE_MESSAGE_CONTENT"):
+        bare.call()
+    with pytest.raises(DataError, match=r"CrewAI.*LLMCallCompletedEvent"):
+        calls_of(tmp_path, "crewai_log")
+
+
+def test_a_request_without_a_message_and_a_table_with_quoted_cells_are_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="without a message"):
+        Call.read({"model": "gpt-4o", "messages": []})
+    (tmp_path / "t.csv").write_text('mail,"[a] p: [{""role"":""user""}]",Status\nsoup,"Hi, you",ok\n', encoding="utf-8")
+    with pytest.raises(DataError, match="table"):
+        Call.read(tmp_path / "t.csv")
+
+
+def test_a_response_that_has_a_status_and_a_format_of_its_text_is_no_wrapper() -> None:
+    body = {"model": "gpt-5-mini", "input": "Hi", "text": {"format": {"type": "text"}}}
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Ho"}]}
+    response = {
+        "object": "response",
+        "status": "completed",
+        "model": "gpt-5-mini",
+        "output": [said],
+        "text": body["text"],
+    }
+    for came in (response, {"status": 200, "body": response}):
+        assert (answer := Call.read({"request": body, "response": came}).answer) is not None
+        assert answer.text == "Ho"

@@ -146,6 +146,8 @@ _SHOWN = 300
 _PYTHON = re.compile(r"\s*[\[{]+\s*'")
 _HEAD = r"(?:%YAML.*\n)?(?:---.*\n)?(?:#.*\n)*"
 """What YAML may begin with."""
+_CELL = r"(?:\"(?:[^\"\n]|\"\")*\"|[\w.-]+(?: [\w.-]+)?)"
+"""Of the first line of a table."""
 _TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\s*(?:data|event):"), "an answer in pieces without its request: give both, {request, response}"),
     (re.compile(r"[*>] .*\n|\* "), "what curl says of a transfer (-v), without what it sent: give the command itself"),
@@ -163,7 +165,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(rf"{_HEAD}(?:- )?[\w-]+:(?: .*)?\r?\n *(?:[\w-]+:|- )"), "YAML: give the same as JSON"),
     (
-        re.compile(r"[\w.\"-]+(?: [\w.\"-]+)?(?:[,;\t][\w.\"-]+(?: [\w.\"-]+)?)+\r?\n[^\n]*[,;\t]"),
+        re.compile(rf"(?:{_CELL})?(?:[,;\t]{_CELL})+\r?\n[^\n]*[,;\t]|[^\n\"{{\[]*,\"[^\n]*\",[^\n]*\r?\n"),
         "a table (CSV): export it as JSON or JSON lines",
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from whygen.errors import DataError
@@ -68,7 +68,7 @@ def holds(span: Span) -> bool:
 def settings_in(span: Span) -> Field:
     """The settings of the request, in the words of OpenAI's protocol."""
     asked = span.attributes.at("gen_ai", "request")
-    found = {name: asked[key].value for key, name in SETTINGS.items() if asked[key].there}
+    found = {name: asked[key].parsed().value for key, name in SETTINGS.items() if asked[key].there}
     return Field(found, "gen_ai.request", span.attributes.source)
 
 
@@ -131,6 +131,16 @@ def _by_attributes(ai: Field, notices: Notices) -> Said:
     return said
 
 
+def unasked(turns: Sequence[Message]) -> str | None:
+    """The id of the first result whose call no message before it made; None where each has its call."""
+    made: set[str] = set()
+    for turn in turns:
+        if turn.role == "tool" and turn.answers not in made:
+            return turn.answers or "without an id"
+        made |= {call.id for call in turn.calls}
+    return None
+
+
 def _inside(text: str) -> str:
     way = open_at_end(text)
     return f" inside {way}" if way else ""
@@ -155,6 +165,9 @@ def _turns(turn: Field, notices: Notices, before: list[Message]) -> Iterable[Mes
     waiting = waiting_in(before) if results else []
     for part in results:
         answers = part["id"].name() or next(iter(waiting), "")
+        if waiting and answers not in waiting:  # some name a call by the id of its item, its result by the call's
+            answers = waiting[0]
+            notices.count("tool-id", part)
         waiting = [each for each in waiting if each != answers]
         if not answers:
             raise part["id"].wrong("the id of the call that it answers")
@@ -244,11 +257,13 @@ def _answer(turn: Field, ai: Field, notices: Notices) -> Output:
     usage = ai["usage"]
     if not turn["parts"].is_list:
         return answer_of(turn, notices, finish=finish, model=ai.at("response", "model").name(), usage=usage)
-    texts = [part for part in _parts(turn["parts"], notices) if isinstance(part, str)]
+    refused = [part for part in turn["parts"] if part["type"].value == "refusal"]
+    told = [part.first("content", "refusal").name_of_data() for part in refused]
+    texts = told or [part for part in _parts(turn["parts"], notices) if isinstance(part, str)]
     return Output(
         text="".join(texts),
         calls=tuple(_calls(turn["parts"])),
-        finish=ended_by(finish),
+        finish="refused" if refused else ended_by(finish),
         tokens_in=usage["input_tokens"].whole(),
         tokens_out=usage["output_tokens"].whole(),
         extra={"model": model} if (model := ai.at("response", "model").name()) else {},
@@ -272,6 +287,7 @@ def _by_events(span: Span, notices: Notices) -> Said:
             if turn["content"] is None and not inside.get("tool_calls"):
                 turn["content"] = ""
                 notices.count("empty-message", body)
+            turn |= {key: body[key].parsed().value for key in ("tool_calls",) if body[key].is_text}
             said.messages.append(read_message(Field(turn, name, body.source), notices, waiting_in(said.messages)))
         elif name == CHOICE and said.answer is None:
             message = body["message"].parsed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from typing import Any
 
 from whygen.records.fields import Field
@@ -70,17 +71,31 @@ def sent_of(asked: Field, answered: Field, settings: Field, model: str, usage: F
     asked, answered, settings = asked.parsed(), answered.parsed(), settings.parsed()
     told = settings.object() if settings.is_object else {}
     body: dict[str, Any] = {name: value for name, value in told.items() if value not in (None, "", "None")}
-    if is_body(asked):
-        body |= asked.object()
+    inside = asked.object() if asked.is_object else {}
+    if is_body(Field({"model": model or "?", **inside})):
+        body |= inside
     elif is_chat(asked):
-        body["messages"] = asked.json()
+        body |= _apart(asked)
     elif asked.is_text:
         body["messages"] = [{"role": "user", "content": asked.text()}]
     else:
         raise asked.wrong("a list of messages, or a text")
     body["model"] = body.get("model") or model
     body |= {name: _number(value) for name, value in body.items() if name in _NUMBERS}
-    return Sent(body=Field(body, asked.place, asked.source), response=answer_in(answered, usage.parsed()), name=model)
+    several = list(answered) if answered.is_list else [answered]  # a lone item of Responses stands there by itself
+    items = any(each["type"].there and not each["role"].there for each in several)
+    output = {"output": [each.value for each in several]}
+    came = Field(output, answered.place, answered.source) if items else answered
+    came = answer_in(came, usage.parsed())
+    return Sent(body=Field(body, asked.place, asked.source), response=came, name=model)
+
+
+def _apart(turns: Field) -> dict[str, Any]:
+    """Messages, and the definitions of tools that its handler for LangChain writes down as messages of tools."""
+    defined = [each["content"]["function"].is_object and each["role"].value == "tool" for each in turns]
+    tools = [each["content"].value for each, is_tool in zip(turns, defined, strict=True) if is_tool]
+    said = [each.value for each, is_tool in zip(turns, defined, strict=True) if not is_tool]
+    return {"messages": said, "tools": tools} if tools else {"messages": said}
 
 
 _NUMBERS = frozenset({
@@ -96,5 +111,7 @@ def _number(value: object) -> object:
     try:
         number = float(value)
     except ValueError:
+        return None
+    if not isfinite(number):  # "Infinity" where no limit was given
         return None
     return int(number) if number == number // 1 and "." not in value else number

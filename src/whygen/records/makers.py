@@ -152,6 +152,6 @@ def _by_name(name: str, protocol: str, provider: str) -> Maker | None:
         return None
     for pattern, maker in _OWN_NAMES:
         name = name.removeprefix(f"{maker}/")  # as litellm and its like write it
-        if pattern.match(name) and (maker == "anthropic") == (protocol == "anthropic"):
+        if pattern.match(name) and (maker == "anthropic" or protocol != "anthropic"):
             return Maker(f"{maker}/{name}")
     return None

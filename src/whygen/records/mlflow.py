@@ -90,7 +90,10 @@ def _model(span: Field) -> str:
 
 
 def _read(span: Field, notices: Notices) -> Call:
-    return _sent(span).call(notices)
+    call, status = _sent(span).call(notices), span["status"]
+    if call.answer is None and status["code"].name().endswith("ERROR"):
+        notices.failed(status.first("message", "description").name() or "it does not say which")
+    return call
 
 
 def _sent(span: Field) -> Sent:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from whygen.records.fields import Field
+from whygen.safe import without_secrets
 
 _COUNTED = {
     "reasoning": "Reasoning of the model was left out ({n}, first at {where}): it tells what the model had read, so "
@@ -67,6 +68,14 @@ class Notices:
     def say(self, code: str, text: str) -> None:
         """A notice of its own words; the first of a code stays."""
         self._said.setdefault(code, text)
+
+    def failed(self, told: str) -> None:
+        """That an error came back in place of an answer."""
+        self.say(
+            "answer-error",
+            f"The service answered with an error, and with nothing to explain: {without_secrets(told)[:300]}. The "
+            "model is asked for an answer first.",
+        )
 
     def leave(self, whose: str, names: Sequence[str]) -> None:
         """Settings that only one protocol has."""

@@ -114,11 +114,16 @@ def read_message(turn: Field, notices: Notices, waiting: Sequence[str]) -> Messa
     if content.there:
         if not content.is_list:
             raise content.wrong("a text or a list of parts")
-        parts = tuple(each for part in content for each in _parts(part, notices))
+        said = [part for part in content if not calls or part["type"].name() not in _CALLS_AMONG_PARTS]
+        parts = tuple(each for part in said for each in _parts(part, notices))
         return Message(role, "", (), (*parts, *_refusal(turn)), calls, answers)
     if not calls and not turn["refusal"].there and role != "assistant":
         raise content.wrong("a text or a list of parts")
     return _said(role, "", turn, calls, answers)
+
+
+_CALLS_AMONG_PARTS = frozenset({"tool_use", "tool_call", "function_call"})
+"""Parts that frameworks keep of a call which stands beside the content too."""
 
 
 def _content(turn: Field) -> Field:

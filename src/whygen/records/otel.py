@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import cast
 
 from whygen.errors import DataError
 from whygen.records import genai, langfuse, logfire, openinference, spans, vercel
@@ -37,12 +39,13 @@ def calls(items: Sequence[Field]) -> Iterable[Kept]:
     """The calls of models among the spans, in the order in which they began.
 
     One call may be in two spans, one of its client and one of an instrumentation, and only one of them tells what was
-    said: that one counts.
+    said: that one counts. The other may be of a trace of its own, and is known by its time.
     """
     found = sorted((span for span in spans.spans_in(items) if _is_call(span)), key=lambda span: span.start)
-    told = {name for span in found if _holds(span) for name in (span.id, _answer_id(span)) if name}
+    told = [span for span in found if _holds(span)]
+    names = {name for span in told for name in (span.id, _answer_id(span)) if name}
     for span in found:
-        if _holds(span) or not told & {span.parent, _answer_id(span)}:
+        if _holds(span) or not (names & {span.parent, _answer_id(span)} or any(_within(span, each) for each in told)):
             yield Kept(
                 partial(_read, span),
                 f"{span.attributes.source}, span {span.id}" if span.id else span.attributes.source,
@@ -51,6 +54,12 @@ def calls(items: Sequence[Field]) -> Iterable[Kept]:
                 time=span.start,
                 run=span.trace,
             )
+
+
+def _within(span: Span, other: Span) -> bool:
+    """Whether a span without contents is the same call as one of the same model that was open all the while."""
+    timed = span.end and other.end and len(span.start) == len(other.start)
+    return bool(timed) and _model(span) == _model(other) and other.start <= span.start and span.end <= other.end
 
 
 def _answer_id(span: Span) -> str:
@@ -76,6 +85,27 @@ def _model(span: Span) -> str:
 
 
 def _read(span: Span, notices: Notices) -> Call:
+    call = _told_in(span, notices)
+    if "earlier-turns" not in notices and (lost := genai.unasked(call.chat.messages)) is not None:
+        raise DataError(
+            f"{span.attributes.source}, span {span.id or span.name!r} holds the result of a call ({lost}) that no "
+            "message before it made: the provider keeps the earlier turns (previous_response_id), and the exporter no "
+            "word of them. Record the request itself (input and previous_response_id), or send the whole conversation."
+        )
+    answer = call.answer
+    if answer is not None and answer.finish != "length" and not (answer.text or answer.calls):
+        notices.say(
+            "empty-answer",
+            "The answer stands in the record without a text or a call: some exporters leave out refusals, pictures or "
+            "all contents. The model is asked for one first, and that is explained.",
+        )
+        return replace(call, answer=None)
+    if answer is None and span.error:
+        notices.failed(span.error)
+    return call
+
+
+def _told_in(span: Span, notices: Notices) -> Call:
     where = f"{span.attributes.source}, span {span.id or span.name!r}"
     for words in _WHOLE:
         if words.holds(span):
@@ -90,12 +120,13 @@ def _read(span: Span, notices: Notices) -> Call:
         )
     clean = replace(
         span,
-        attributes=scrubbed(_open(span.attributes), notices),
-        events=[(name, scrubbed(_open(body), notices)) for name, body in span.events],
+        attributes=_clean(span.attributes, notices),
+        events=[(name, _clean(body, notices)) for name, body in span.events],
     )
     said = genai.said_in(clean, notices)
-    if not said.messages:
-        raise DataError(f"{where} holds no message of its request. Record again with {_SETTINGS}.")
+    if not any(turn.text.strip() or turn.parts for turn in said.messages):
+        what = "the messages of its request without their contents" if said.messages else "no message of its request"
+        raise DataError(f"{where} holds {what}. Record again with {_SETTINGS}.")
     maker = maker_of(_model(span), notices, protocol="openai", provider=_provider(span), url=_address(span, notices))
     nowhere = " Nor does this one say which address was asked: if it was not the provider's own, give it (--base-url)."
     notices.say(
@@ -108,15 +139,35 @@ def _read(span: Span, notices: Notices) -> Call:
     return made(chat, said.answer, maker, notices, settings=settings_in(genai.settings_in(clean)), protocol="openai")
 
 
-def _open(attributes: Field) -> Field:
-    """The attributes with the JSON in their texts read: what must not be shown is looked for inside it."""
-    return Field(_opened(attributes, 0), attributes.place, attributes.source)
+def _clean(attributes: Field, notices: Notices) -> Field:
+    """The attributes without what must not be shown, which is looked for in the JSON of their texts too.
+
+    Such a text stays a text, as it stood where nothing had to go: a tool's result, or an answer, may be JSON itself.
+    """
+    opened = Field(_opened(attributes, 0), attributes.place, attributes.source)
+    clean = scrubbed(opened, notices)
+    return Field(_closed(attributes.value, clean.value), attributes.place, attributes.source)
+
+
+def _closed(before: object, clean: object) -> object:
+    if isinstance(before, str) and not isinstance(clean, str):
+        held: object = json.loads(before)
+        closed = _closed(held, clean)
+        return before if closed == held else json.dumps(closed, ensure_ascii=False)
+    if isinstance(before, dict) and isinstance(clean, dict):
+        pairs = zip(cast("dict[str, object]", before).values(), cast("dict[str, object]", clean).items(), strict=True)
+        return {name: _closed(value, kept) for value, (name, kept) in pairs}
+    if isinstance(before, list) and isinstance(clean, list):
+        return [_closed(*each) for each in zip(cast("list[object]", before), cast("list[object]", clean), strict=True)]
+    return clean
 
 
 def _opened(found: Field, level: int) -> object:
     inside = found.parsed() if level < 4 else found
     if inside.is_object and level < 4:
         return {key: _opened(each, level + 1) for key, each in inside.items()}
+    if inside.is_list and level < 4:
+        return [_opened(each, level + 1) for each in inside]
     return inside.value
 
 

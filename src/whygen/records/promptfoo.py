@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
+from whygen.records.call import Call
 from whygen.records.fields import Field
 from whygen.records.kept import Kept
+from whygen.records.notices import Notices
 from whygen.records.wire import Sent, is_chat
 from whygen.records.wrappers import kept_of
 
@@ -26,21 +29,35 @@ def rows(item: Field) -> list[Field]:
     """The results in a file of them: one for each prompt, provider and test."""
     found = item.at("results", "results")
     held = found if found.is_list else item["results"]
-    return [row for row in held if row["prompt"]["raw"].is_text and row["vars"].is_object] if held.is_list else []
+    found = list(held) if held.is_list else [item]  # JSON lines have a result each
+    return [row for row in found if row["prompt"]["raw"].is_text and row["vars"].is_object]
 
 
 def calls(items: Sequence[Field]) -> Iterable[Kept]:
     """The calls, in the order of the results."""
     for item in items:
+        read = partial(_beside, told=item["config"].is_object)
         providers = list(item.at("config", "providers")) if item.at("config", "providers").is_list else []
         configured = {each["id"].name(): each["config"] for each in providers}
         for row in rows(item):
             name = row["provider"]["id"].name() or row["provider"].name()
             sent = _sent(row, name, configured.get(name, Field(None, "config", row.source)))
-            yield kept_of(
+            kept = kept_of(
                 sent, row.source, id=row["id"].name(), time=item.at("results", "timestamp").name(),
                 run=item["evalId"].name(),
             )  # fmt: skip
+            yield kept._replace(read=partial(read, kept.read))
+
+
+def _beside(read: Callable[[Notices], Call], notices: Notices, *, told: bool) -> Call:
+    """The call, and what its file lacks."""
+    if not told:
+        notices.say(
+            "no-settings",
+            "JSON lines of promptfoo hold results, and not what their providers were configured with (temperature, "
+            "tools): none of it is sent. The whole is in its results as JSON (promptfoo eval -o results.json).",
+        )
+    return read(notices)
 
 
 def _sent(row: Field, name: str, config: Field) -> Sent:

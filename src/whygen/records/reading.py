@@ -18,7 +18,7 @@ from whygen.records.kept import Kept
 from whygen.records.notices import Notices
 from whygen.records.sqlite import MAGIC
 from whygen.records.stores import rows_of
-from whygen.records.unread import is_page
+from whygen.records.unread import is_page, what_it_is
 from whygen.records.wire import BESIDE, is_chat
 from whygen.safe import read_json
 
@@ -114,7 +114,7 @@ def calls_in(values: Sequence[Field], *, cut: str = "") -> list[Recorded]:
     if not kept and is_chat(said := _said_in(values)):
         kept = [wrappers.kept_in(said)]
     if not kept:
-        wrappers.kept_in(values[0])  # says what is missing
+        wrappers.kept_in(next(filter(what_it_is, values), values[0]))  # says what is missing
     return [_recorded(each, number, cut) for number, each in enumerate(kept, start=1)]
 
 
@@ -125,19 +125,27 @@ def _said_in(values: Sequence[Field]) -> Field:
 
 
 def _paired(values: Sequence[Field]) -> Sequence[Field]:
-    """Requests and answers that are rows of their own, as of batches and of logs of events: by the name they share."""
+    """Requests and answers that are rows of their own, as of batches and of logs of events: by the name they share.
+
+    An event of a call's end may hold its messages once more, and lack what that of its beginning says of them.
+    """
     told = [item for each in values for item in (each if each.is_list and not is_chat(each) else [each])]
     named = [(each, each.first("custom_id", "call_id").name()) for each in told if each.is_object]
     answers = {name: gave.value for each, name in named if name and not _asks(each) and (gave := _gave(each)).there}
-    asked = {name for each, name in named if name in answers and _asks(each)}
-    if not asked:
+    begun = {name: each.object() for each, name in named if name and _asks(each) and not _gave(each).there}
+    ended = {name for each, name in named if name in begun and _asks(each) and _gave(each).there}
+    asked = answers.keys() & begun.keys()
+    if not asked and not ended:
         return values
     kept: list[Field] = []
     for each in told:
         name = each.first("custom_id", "call_id").name()
-        if name not in asked:
+        whole = _gave(each).there if _asks(each) else name not in asked
+        if name in ended and _asks(each) and whole:
+            kept.append(Field({**begun[name], **each.object()}, each.place, each.source))
+        elif name not in asked | ended or (whole and not _asks(each)):
             kept.append(each)
-        elif _asks(each):
+        elif name in asked and _asks(each) and name not in ended:
             kept.append(Field({**each.object(), "response": answers[name]}, each.place, each.source))
     return kept
 
@@ -185,7 +193,13 @@ def _each(item: Field, level: int = 0, beside: str = "") -> Iterable[tuple[Forma
 
 
 def _turns_in(item: Field) -> Field:
-    """A list of messages each of which stands in an object of its own, as histories of editors keep them, laid bare."""
+    """A list of messages each of which stands in an object of its own, as histories of editors keep them, laid bare.
+
+    Of the events that LangChain streams of a run, those that end a call hold it; the others tell of the way there.
+    """
+    if item["event"].name().startswith("on_") and item["data"].is_object:
+        ended = item["event"].value == "on_chat_model_end"
+        return Field({**item["data"].object(), "id": item["run_id"].value} if ended else None, "", item.source)
     rows = list(item) if item.is_list else []
     held = [row["message"] for row in rows if row["message"]["role"].is_text]
     return Field([each.value for each in held], item.place, item.source) if len(held) == len(rows) > 1 else item

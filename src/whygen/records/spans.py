@@ -27,6 +27,8 @@ class Span:
         name: of what was done.
         kind: what OpenInference calls it, such as ``LLM``.
         start: when it began, as the export writes it.
+        end: when it ended.
+        error: what went wrong; empty where nothing did.
         events: names and bodies of what was told during it, in order.
     """
 
@@ -37,6 +39,8 @@ class Span:
     name: str = ""
     kind: str = ""
     start: str = ""
+    end: str = ""
+    error: str = ""
     events: list[tuple[str, Field]] = field(default_factory=list["tuple[str, Field]"])
 
 
@@ -134,6 +138,8 @@ def _otlp_span(item: Field) -> Span:
         name=item["name"].name(),
         kind=attributes.at("openinference", "span", "kind").name(),
         start=item.first("startTimeUnixNano", "start_time_unix_nano").name(),
+        end=item.first("endTimeUnixNano", "end_time_unix_nano").name(),
+        error=_error(item["status"].first("code"), item["status"]["message"]),
         events=[
             (event["name"].name(), _nested(_key_values(event["attributes"]), event, "attributes"))
             for event in _each(item, "events")
@@ -167,6 +173,11 @@ def _plain_span(item: Field) -> Span:
         name=whole["name"].name(),
         kind=attributes.at("openinference", "span", "kind").name() or whole["span_kind"].name(),
         start=whole.first("start_time", "startTime").name(),
+        end=whole.first("end_time", "endTime").name(),
+        error=_error(
+            whole["status"].first("status_code", "code") if whole["status"].is_object else whole["status_code"],
+            whole["status"].first("description", "message") if whole["status"].is_object else whole["status_message"],
+        ),
         events=[
             (event["name"].name(), _nested(event["attributes"].object(), event, "attributes"))
             for event in _each(whole, "events")
@@ -185,6 +196,12 @@ def _plain_log(item: Field) -> Event:
         name,
         _nested({**attributes, **body}, item, "body"),
     )
+
+
+def _error(code: Field, message: Field) -> str:
+    """What went wrong during a span; OTLP has a word for it, or the number 2."""
+    failed = code.value == 2 or code.name().upper().endswith("ERROR")
+    return (message.name() or "it does not say which") if failed else ""
 
 
 def _id(found: Field) -> str:

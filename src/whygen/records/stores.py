@@ -71,11 +71,13 @@ def rows_of(item: Field) -> list[Field]:
         return [Field(row, "", f"{item.source}, row {number}") for number, row in enumerate(kept, start=1)]
     columns = item.items() if item.is_object else []
     numbers = columns[0][1].keys() if columns else frozenset[str]()
-    if not numbers or len(numbers) > MOST_ROWS or not all(each.isdecimal() for each in numbers):
+    if not numbers or len(numbers) > MOST_ROWS:
         return []
+    if not all(each.isdecimal() for each in numbers) and not any(name.startswith("attributes.") for name, _ in columns):
+        return []  # a table is known by the numbers of its rows, one of spans by its columns
     if not all(column.keys() == numbers for _, column in columns):
         return []
     return [
         Field({name: column[number].value for name, column in columns}, "", f"{item.source}, row {number}")
-        for number in sorted(numbers, key=int)
+        for number in sorted(numbers, key=lambda each: (each.zfill(len(str(MOST_ROWS))), each))
     ]

@@ -69,6 +69,10 @@ def _is_judged(item: Field) -> bool:
     return asked.is_text and told.there
 
 
+def _is_log_of_crewai(item: Field) -> bool:
+    return item["task"].there and item["agent"].is_text and item["status"].value in {"started", "completed"}
+
+
 def _is_realtime(item: Field) -> bool:
     return item["type"].name().startswith(("session.", "input_audio_buffer.", "response.", "conversation.item."))
 
@@ -140,6 +144,11 @@ _KNOWN = (
     Known(
         _has("mappings"),
         "a stand-in for a server (WireMock). Give the request and the answer as {request, response}",
+    ),
+    Known(
+        _is_log_of_crewai,
+        "a log of CrewAI's tasks (output_log_file), which keeps no call of a model. Keep its events of calls as lines "
+        "of JSON (LLMCallStartedEvent, LLMCallCompletedEvent: model_dump(mode='json')), or trace it by OpenInference",
     ),
     Known(_is_realtime, "an event of a realtime session, which is no single call"),
     Known(

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from whygen.errors import DataError
 from whygen.records import anthropic, bedrock, cohere, dialects, gemini, ollama, openai_chat, openai_responses
 from whygen.records.call import Call
 from whygen.records.fields import Field
@@ -70,6 +71,8 @@ class Sent:
             protocol = self.protocol or protocol_of(replace(self, body=body))
         reader = PROTOCOLS[protocol]
         chat, settings = reader.read_request(body, notices)
+        if not chat.messages:
+            raise DataError(f"{body.source} holds a request without a message: nothing in it can be taken away.")
         answer = _answer(reader, response, notices)
         name = body["model"].name() or self.name or model_at(self.path) or response["model"].name()
         provider = self.provider or body["provider"].name()
@@ -101,7 +104,7 @@ _TRANSLATORS: tuple[ModuleType, ...] = (gemini, bedrock, cohere)
 
 def _answer(reader: ModuleType, response: Field, notices: Notices) -> Output | None:
     """The answer of a response; of one that holds none, a notice says why."""
-    answer = reader.read_answer(response, notices) if response.there else None
+    answer = _words_of(response, reader).read_answer(response, notices) if response.there else None
     if answer is not None or not response.there or response.value in ("", {}, []):
         return answer
     if (state := response["status"].name()) in openai_responses.UNFINISHED:
@@ -114,11 +117,7 @@ def _answer(reader: ModuleType, response: Field, notices: Notices) -> Output | N
     error = response["error"] if response["error"].there else response
     told = error.first("message", "detail", "error").name() if error.is_object else error.name()
     if response["error"].there or response["type"].value == "error":
-        notices.say(
-            "answer-error",
-            f"The service answered with an error, and with nothing to explain: {told or 'it does not say which'}. The "
-            "model is asked for an answer first.",
-        )
+        notices.failed(told or "it does not say which")
     else:
         notices.say(
             "answer-unread",
@@ -126,6 +125,15 @@ def _answer(reader: ModuleType, response: Field, notices: Notices) -> Output | N
             "first, and that is explained.",
         )
     return None
+
+
+def _words_of(response: Field, reader: ModuleType) -> ModuleType:
+    """The reader of an answer: gateways and logs give one in other words than its request has."""
+    if response["choices"].is_list:
+        return openai_chat
+    if response["output"].is_list:
+        return openai_responses
+    return anthropic if response["type"].value == "message" and response["content"].is_list else reader
 
 
 _RUN_BY_SERVICE: Final = frozenset({
@@ -253,19 +261,25 @@ def kind_in_schema(value: object) -> dict[str, JsonValue]:
 
 def protocol_of(sent: Sent) -> str:
     """Whose words a request is in: by its address, then by what only one protocol has."""
-    path = sent.path
+    path, body = sent.path, sent.body
     if path.endswith("/chat/completions"):
         return "openai"
-    if path.endswith("/messages"):
-        return "anthropic"
-    if path.endswith("/responses"):
+    if not body["messages"].there and (body["input"].there or path.endswith("/responses")):
         return "responses"
-    body = sent.body
-    if not body["messages"].there and body["input"].there:
-        return "responses"
-    if sent.response["type"].value == "message" or any(found(body) for found in _ANTHROPIC_MARKS):
-        return "anthropic"
-    return "openai"
+    if _in_openai_words(body):  # a gateway's log has them beside the address that it asked in others
+        return "openai"
+    theirs = sent.response["type"].value == "message" or any(found(body) for found in _ANTHROPIC_MARKS)
+    return "anthropic" if theirs or path.endswith("/messages") else "openai"
+
+
+def _in_openai_words(body: Field) -> bool:
+    """Whether a request has what Anthropic's never have: gateways take OpenAI's words for any maker's model."""
+    turns = [each for each in body["messages"] if each.is_object] if body["messages"].is_list else []
+    tools = list(body["tools"]) if body["tools"].is_list else []
+    if any(turn["role"].name() in {"tool", "function"} or turn["tool_calls"].is_list for turn in turns):
+        return True
+    told = any(turn["role"].name() in {"system", "developer"} for turn in turns) and not _has_blocks(body)
+    return told or any(tool["function"].is_object for tool in tools)
 
 
 _ANTHROPIC_BLOCKS = frozenset({"tool_use", "tool_result", "document", "thinking", "redacted_thinking", "search_result"})

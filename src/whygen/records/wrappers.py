@@ -87,6 +87,9 @@ def _flat(item: Field) -> Field:
     if any(name.startswith("$ai_") for name in item.keys()):  # noqa: SIM118 - a field is no dict; PostHog
         own = {name.removeprefix("$ai_"): each.value for name, each in item.items() if name.startswith("$ai_")}
         item = Field(own, item.place, item.source)
+    asked = item["input"]
+    if asked.is_object and len(asked.keys()) == 1 and is_body(inside := asked["input"].parsed()):  # sets of Phoenix
+        item = Field({**item.object(), "input": inside.value}, item.place, item.source)
     if _SHOWN.match(item["response"].name()):  # DSPy, whose outputs stand beside it
         first = next(iter(item["outputs"]), Field(None)) if item["outputs"].is_list else Field(None)
         said = {"content": first["text"].value, "tool_calls": first["tool_calls"].value} if first.is_object else None
@@ -137,7 +140,7 @@ def kept_in(item: Field) -> Kept:
         DataError: if there is none; says what it is, or which forms are known.
     """
     found, item = item, _flat(item)
-    response = _payload(item.first(*_RESPONSES))
+    response = _came(item)
     said = next(iter(response), Field(None)) if response.is_list else Field(None)
     messages = said["role"].is_text and not said["type"].there
     several = (response["messages"].is_list and not response["choices"].there) or said["function"].is_object
@@ -169,6 +172,17 @@ def kept_in(item: Field) -> Kept:
         f"{SMALLEST}; a last turn of the assistant is the answer that is explained. The forms that are read: "
         "docs/why.md."
     )
+
+
+def _came(item: Field) -> Field:
+    """What came back: below a name of its own once more, as rows of data sets have it, or as what went wrong."""
+    response = _payload(item.first(*_RESPONSES))
+    if response.is_object and len(response.keys()) == 1 and response.first(*_RESPONSES).is_text:
+        response = _payload(response.first(*_RESPONSES))
+    failed = item.first("error_str", "error_message", "exception")
+    if not response.value and failed.is_text:
+        return Field({"error": {"message": failed.text()}}, failed.place, failed.source)
+    return response
 
 
 def _in_wrapper(item: Field, request: Field, body: Field, response: Field) -> Kept:
@@ -232,6 +246,8 @@ def _payload(found: Field) -> Field:
     found = found.parsed()
     first = next(iter(found), found) if found.is_list else found
     found = first if first["code"].there and first["body"].there else found  # Postman keeps several answers
+    if found["object"].value == "response" or (found["output"].is_list and found["model"].is_text):
+        return found  # a response of OpenAI's has a status and a text of its own
     if not found.keys() & _HTTP and not found.keys() <= {*_BODIES, "ok", "time"}:
         return found
     for name in _BODIES:
