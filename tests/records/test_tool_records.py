@@ -339,3 +339,10 @@ def test_a_response_that_has_a_status_and_a_format_of_its_text_is_no_wrapper() -
     for came in (response, {"status": 200, "body": response}):
         assert (answer := Call.read({"request": body, "response": came}).answer) is not None
         assert answer.text == "Ho"
+
+
+def test_a_log_and_a_database_that_were_cut_short_say_so(tmp_path: Path) -> None:
+    whole = database(tmp_path, "llm_turns").read_bytes()
+    (tmp_path / "cut.db").write_bytes(whole[: len(whole) // 3])
+    with pytest.raises(DataError, match="cut short: get a whole copy"):
+        read_calls(tmp_path / "cut.db")

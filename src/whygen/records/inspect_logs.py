@@ -39,7 +39,9 @@ def load_eval(path: Path) -> Field:
         log = cast("Any", read_eval_log)(str(path), resolve_attachments=True)
         value: object = log.model_dump(mode="json", exclude_none=True)
     except Exception as error:  # whatever a library of others raises over a damaged file
-        raise DataError(f"{path.name!r} is no log that inspect_ai can read: {str(error)[:300]}") from None
+        raise DataError(
+            f"{path.name!r} is no log that inspect_ai can read: {str(error)[:300]}. If it was cut, get a whole copy."
+        ) from None
     return Field(value, "", repr(path.name))
 
 

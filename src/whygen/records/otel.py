@@ -33,6 +33,8 @@ _WHOLE = (openinference, langfuse, vercel, logfire)
 """Vocabularies in which a span holds a call in the words of a protocol."""
 
 matches = spans.matches
+_DEEPEST = 12
+"""Levels of attributes, lists and JSON in texts in which keys are looked for."""
 
 
 def calls(items: Sequence[Field]) -> Iterable[Kept]:
@@ -163,10 +165,10 @@ def _closed(before: object, clean: object) -> object:
 
 
 def _opened(found: Field, level: int) -> object:
-    inside = found.parsed() if level < 4 else found
-    if inside.is_object and level < 4:
+    inside = found.parsed() if level < _DEEPEST else found
+    if inside.is_object and level < _DEEPEST:
         return {key: _opened(each, level + 1) for key, each in inside.items()}
-    if inside.is_list and level < 4:
+    if inside.is_list and level < _DEEPEST:
         return [_opened(each, level + 1) for each in inside]
     return inside.value
 

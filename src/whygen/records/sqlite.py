@@ -50,7 +50,7 @@ class Database:
         try:
             found = self._connection.execute(query, values).fetchmany(MOST_ROWS)
         except (sqlite3.Error, OverflowError) as error:
-            raise DataError(f"The database {self.name} cannot be read: {error}.") from None
+            raise DataError(f"The database {self.name} cannot be read: {error}.{_advice(error)}") from None
         return [dict(row) for row in found]
 
 
@@ -76,6 +76,12 @@ def opened(path: Path) -> Generator[Database, None, None]:
         connection.execute("pragma trusted_schema = off")
         yield Database(connection, named)
     except sqlite3.Error as error:
-        raise DataError(f"The database {named} cannot be read: {error}.") from None
+        raise DataError(f"The database {named} cannot be read: {error}.{_advice(error)}") from None
     finally:
         connection.close()
+
+
+def _advice(error: Exception) -> str:
+    """What to do about a file that is no whole database."""
+    broken = isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error)
+    return " It is damaged or was cut short: get a whole copy." if broken else ""

@@ -273,7 +273,11 @@ def pin_pieces(
     """
     held: set[Piece] = set()
     for pin in pins:
-        held |= _named(pin, pieces, sections) if _is_name(pin, sections) else _held(text, pieces, pin)
+        try:
+            held |= _named(pin, pieces, sections) if _is_name(pin, sections) else _held(text, pieces, pin)
+        except UsageError as error:
+            named = any(is_called(each.name, pin) for each in sections if each.kind in _SECTION_OF["part"])
+            raise UsageError(f"{error} The part of that name is pinned by 'part:{pin}'.") if named else error from None
     marked = numbered(replace(piece, unit=None) if piece in held else piece for piece in pieces)
     free = sum(piece.unit is not None for piece in marked)
     if not free:
