@@ -1,4 +1,4 @@
-"""The tables of ``docs/local.md`` on rivals, made from ``rivals.json`` beside this file: no number is typed by hand.
+"""The tables of ``docs/rivals-smol.md``, made from ``rivals.json`` beside this file: no number is typed by hand.
 
 python -m benchmarks.smol.tables
 """
@@ -16,7 +16,7 @@ from benchmarks.record import table
 from benchmarks.rivals.tables import fill
 from benchmarks.smol.rivals import OURS, PRINTED, SHAPLEY, kept_rows
 
-PAGE = Path(__file__).parents[2] / "docs" / "local.md"
+PAGE = Path(__file__).parents[2] / "docs" / "rivals-smol.md"
 FAR = 0.02
 """A rival that is further ahead than this in a family is named."""
 Rows = list[dict[str, Any]]
