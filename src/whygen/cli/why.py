@@ -22,7 +22,7 @@ from whygen.prompt.arguments import PromptArguments
 from whygen.prompt.forecast import summed
 from whygen.prompt.options import TEXT
 from whygen.prompt.why.settings import LENGTHS, sent_as
-from whygen.prompt.why.steps import NOT_RUN, run_of, steps_in, steps_of
+from whygen.prompt.why.steps import NOT_RUN, UNREAD, run_of, steps_in, steps_of
 from whygen.records import Call, read_calls
 from whygen.records.reading import picked
 from whygen.results.prompt import PromptExplanation
@@ -125,6 +125,8 @@ def _walk(calls: Sequence[Call], explain: Callable[[Call], PromptExplanation], h
     elif not how.quiet:
         for step in found:
             common.tell(visible(step.sentence))
+        for text in (text for call, _ in done for code, text in call.notices if code == UNREAD):
+            common.tell(visible(text))
         common.tell(NOT_RUN)
     if done and done[-1][1].ended is not None:
         raise typer.Exit(common.ENDED_EARLY)

@@ -192,6 +192,24 @@ def test_steps_are_walked_in_the_order_of_their_times_and_apart_from_other_conve
         run_of(log, None)
 
 
+def test_a_call_of_a_run_that_cannot_be_read_is_no_step_and_that_is_said() -> None:
+    made = ToolCall("look", "{}", "x")
+
+    def broken() -> Call:
+        raise DataError("the exporter kept no contents")
+
+    bare = Recorded(number=2, id="bare", _read=broken)
+    run = run_of([bare, _step("a", "Go", made), _step("b", "Go", made, of="a")], None)
+    assert len(run) == 2
+    assert [dict(each.notices).get("unread-step", "") for each in run] == [
+        "1 call of the run cannot be read, and is no step: the exporter kept no contents", ""
+    ]  # fmt: skip
+    with pytest.raises(DataError, match="no contents"):
+        run_of([bare, _step("a", "Go", made)], bare)
+    with pytest.raises(DataError, match="no contents"):
+        run_of([bare], None)
+
+
 def test_a_run_in_one_record_is_walked_step_by_step(tmp_path: Path) -> None:
     *_, last = planted_run(np.random.default_rng(1), steps=3, parts=0)
     path = tmp_path / "run.json"

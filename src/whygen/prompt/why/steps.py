@@ -17,9 +17,13 @@ from whygen.prompt.why.words import listed
 from whygen.records import Call, Recorded
 from whygen.results.prompt import PromptExplanation
 from whygen.results.why import PartTest, Why
+from whygen.texts import counted
 from whygen.types import Message, Output, ToolCall
 
 NOT_RUN = "No tool was run again: each step was asked with the results that the record holds."
+
+UNREAD = "unread-step"
+"""The code of the notice that a call of a run could not be read."""
 
 _RESULT = re.compile(r"tool result (\d+)")
 
@@ -78,9 +82,9 @@ def run_of(calls: Sequence[Recorded], pick: Recorded | None) -> list[Call]:
     """
     calls = _in_time(calls)
     if pick is not None and pick.run:
-        return [each.call() for each in calls if each.run == pick.run]
+        return _read([each for each in calls if each.run == pick.run], pick)[1]
+    calls, read = _read(calls, pick)
     runs = {each.run for each in calls} - {""}
-    read = [each.call() for each in calls]
     begins = [each.run or _begins(call) for each, call in zip(calls, read, strict=True)]
     meant = begins[0] if pick is None else begins[calls.index(pick)]
     if pick is None and len(set(begins)) > 1:
@@ -90,6 +94,30 @@ def run_of(calls: Sequence[Recorded], pick: Recorded | None) -> list[Call]:
             "it (--pick N, --pick ID, --pick last)."
         )
     return [call for call, begin in zip(read, begins, strict=True) if begin == meant]
+
+
+def _read(calls: Sequence[Recorded], pick: Recorded | None) -> tuple[list[Recorded], list[Call]]:
+    """Those that can be read, and what they hold; the first of them says that others are no steps.
+
+    Raises:
+        DataError: if none can be read, or not the one that was picked.
+    """
+    found: list[tuple[Recorded, Call]] = []
+    lost: list[DataError] = []
+    for each in calls:
+        try:
+            found.append((each, each.call()))
+        except DataError as error:
+            if each is pick:
+                raise
+            lost.append(error)
+    if not found:
+        raise lost[0]
+    if lost:
+        (first, call), no_steps = found[0], "is no step" if len(lost) == 1 else "are no steps"
+        text = f"{counted(len(lost), 'call')} of the run cannot be read, and {no_steps}: {lost[0]}"
+        found[0] = first, replace(call, notices=(*call.notices, (UNREAD, text)))
+    return [each for each, _ in found], [call for _, call in found]
 
 
 def _begins(call: Call) -> str:
