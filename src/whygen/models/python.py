@@ -1,11 +1,11 @@
 """The user's own code as a model: ``py/package.module:callable``, or any callable.
 
 A callable takes a prompt and returns a text; one marked with `batched` takes a list of prompts and returns a list of
-texts. A `whygen.types.Picture`, `Sound` or `Video`, or a form of one that `medium_of` names, may come back where the
-annotation promises it (``-> Sound``) or there is none: then the first answer says what the others are. A whole
-`whygen.types.Output` may come back always, and a message with calls of tools, as a client's or a mapping with
-``content`` and ``tool_calls``; what answers an `Edit` is of the
-kind that is changed (a picture, a sound, a video), promised or not.
+texts. It may be an async function, or yield its text piece by piece. A `whygen.types.Picture`, `Sound` or `Video`, or
+a form of one that `medium_of` names, may come back where the annotation promises it (``-> Sound``) or there is none:
+then the first answer says what the others are. A whole `whygen.types.Output` may come back always, and a message with
+calls of tools, as a client's or a mapping with ``content`` and ``tool_calls``; what answers an `Edit` is of the kind
+that is changed (a picture, a sound, a video), promised or not.
 
 A prompt is a str, or for a chat a list of ``{"role": ..., "content": ...}``, with ``tool_calls`` and ``tool_call_id``
 where tools were called; one whose parameter is annotated as a str
@@ -16,11 +16,14 @@ annotation: ``def f(request: Request) -> str`` is given `whygen.types.Request`, 
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import re
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast, get_args
 
@@ -39,6 +42,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _MARK = "__whygen_batched__"
 _BATCH = 64
+_LONGEST = 1 << 26
+"""Characters of a text that comes in pieces: one without an end would fill the memory."""
 
 
 def batched(function: F) -> F:
@@ -54,6 +59,45 @@ def batched(function: F) -> F:
         setattr(marked, _MARK, True)
         return cast(F, marked)
     return function
+
+
+class _Loop:
+    """An event loop in a thread of its own, in which what a model's async code returns is waited for.
+
+    One loop for all calls: a client that was made once belongs to the loop of its first call. And one apart from the
+    caller's, which may be in a notebook whose loop already runs.
+    """
+
+    def __init__(self) -> None:
+        self._loop = loop = asyncio.new_event_loop()
+
+        def run() -> None:
+            loop.run_forever()
+            loop.close()
+
+        threading.Thread(target=run, name="whygen-async-model", daemon=True).start()
+        weakref.finalize(self, loop.call_soon_threadsafe, loop.stop)
+
+    def wait(self, awaited: Awaitable[Any]) -> Any:
+        """What comes of it, or what it raises."""
+
+        async def ended() -> tuple[Any, BaseException | None]:
+            try:
+                return await awaited, None
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # an exit would end the loop, and all later calls with it
+                return None, error
+
+        coming = asyncio.run_coroutine_threadsafe(ended(), self._loop)
+        try:
+            result, error = coming.result()
+        except BaseException:  # whoever waits was stopped: so is what was waited for
+            coming.cancel()
+            raise
+        if error is not None:
+            raise error
+        return result
 
 
 class CallableModel:
@@ -72,6 +116,7 @@ class CallableModel:
         self._kind: OutputKind | None = _promised(function)
         self._learning = False
         self._first: tuple[object, Output | Failure] | None = None
+        self._loop: _Loop | None = None
 
     @property
     def uri(self) -> str:
@@ -143,7 +188,7 @@ class CallableModel:
             return []
         begun = time.perf_counter()
         try:
-            returned = self._function(list(given))
+            returned = self._awaited(self._function(list(given)))
             texts = [returned] if isinstance(returned, _ANSWERS) else list(returned)
         except BaseException as error:
             if is_stop(error):
@@ -162,21 +207,34 @@ class CallableModel:
     def _one(self, prompt: object) -> Output | Failure:
         begun = time.perf_counter()
         try:
-            text = self._function(prompt)
+            text = self._whole(self._awaited(self._function(prompt)))
         except BaseException as error:
             if is_stop(error):
                 raise
             return _raised(self._uri, error)
         return self._output(text, time.perf_counter() - begun, given=prompt)
 
+    def _awaited(self, returned: Any) -> Any:
+        """What was returned, once it is there."""
+        if not inspect.isawaitable(returned):
+            return returned
+        if self._loop is None:
+            self._loop = _Loop()
+        return self._loop.wait(returned)
+
+    def _whole(self, returned: Any) -> Any:
+        """A text that is yielded in pieces, as streams are; all else as it is."""
+        if inspect.isasyncgen(returned):
+            return self._awaited(_joined(returned))
+        if inspect.isgenerator(returned):
+            return _from_pieces(returned)
+        return returned
+
     def _output(self, text: object, seconds: float, *, given: object) -> Output | Failure:
         if isinstance(text, str) and self.output_kind == "text":
             return self._text(text, seconds)
         if isinstance(text, Output):
             return text if text.seconds else replace(text, seconds=seconds)
-        if inspect.iscoroutine(text):
-            text.close()
-            return _failed(f"{self._uri} is an async function", "Wrap it: lambda prompt: asyncio.run(f(prompt)).")
         asked = given.prompt if isinstance(given, Request) else given
         edited = asked.kind if isinstance(asked, Edit) else None
         try:
@@ -232,6 +290,43 @@ class CallableModel:
 
 _NAMES: tuple[tuple[OutputKind, str], ...] = (("picture", "Picture"), ("sound", "Sound"), ("frames", "Video"))
 _ANSWERS = (str, Picture, Image.Image, Sound, Video, Output)
+
+
+def _from_pieces(pieces: Iterator[Any]) -> object:
+    """The text whose pieces are yielded; of something else, such as frames of a video, a generator of the same."""
+    first = next(pieces, "")
+    if not isinstance(first, str):
+        return _begun(first, pieces)
+    told, length = [first], len(first)
+    for piece in pieces:
+        told.append(_piece(piece))
+        if (length := length + len(told[-1])) > _LONGEST:
+            raise _endless()
+    return "".join(told)
+
+
+async def _joined(pieces: AsyncIterator[Any]) -> str:
+    told, length = list[str](), 0
+    async for piece in pieces:
+        told.append(_piece(piece))
+        if (length := length + len(told[-1])) > _LONGEST:
+            raise _endless()
+    return "".join(told)
+
+
+def _endless() -> DataError:
+    return DataError(f"it yields a text of more than {_LONGEST:,} characters")
+
+
+def _begun(first: object, rest: Iterator[Any]) -> Generator[Any, None, None]:
+    yield first
+    yield from rest
+
+
+def _piece(piece: object) -> str:
+    if not isinstance(piece, str):
+        raise TypeError(f"it yields a value of type {type(piece).__name__}, not a str. {text_inside(piece)}")
+    return piece
 
 
 def _promised(function: Callable[..., Any]) -> OutputKind | None:

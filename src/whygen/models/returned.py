@@ -140,8 +140,6 @@ def text_inside(value: object) -> str:
         return "Return f(prompt).decode()."
     if inspect.isgenerator(value):
         return "Join its parts: lambda prompt: ''.join(f(prompt))."
-    if inspect.isasyncgen(value):
-        return "Join its parts: ''.join([part async for part in f(prompt)]), in a function that runs it (asyncio.run)."
     if _number(value) is not None:
         return "To explain a number, return str(f(prompt)), and give target=float."
     for place in _TEXTS:

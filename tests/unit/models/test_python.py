@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import gc
+import itertools
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +14,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import whygen
 from whygen.errors import UsageError
-from whygen.models import batched, load_model
+from whygen.models import batched, load_model, python
 from whygen.types import Chat, Failure, Message, Output, Picture, Request, Settings
 
 
@@ -101,7 +106,98 @@ def test_images_are_never_dropped_on_the_way() -> None:
 
 
 async def later(prompt: str) -> str:
+    await asyncio.sleep(0)
     return prompt
+
+
+async def failing_later(prompt: str) -> str:
+    raise LookupError("no such thing")
+
+
+async def leaving_later(prompt: str) -> str:
+    raise SystemExit(3)
+
+
+async def streamed_later(prompt: str) -> AsyncIterator[str]:
+    for word in prompt.split(" "):
+        await asyncio.sleep(0)
+        yield word + "."
+
+
+async def yielding(prompt: str) -> Iterator[str]:
+    return (letter for letter in prompt)
+
+
+def pieces(prompt: str) -> Iterator[str]:
+    yield from prompt
+
+
+@batched
+async def all_later(prompts: list[str]) -> list[str]:
+    return list(await asyncio.gather(*(later(prompt) for prompt in prompts)))
+
+
+class Agent:
+    """Has a lock of the loop of its first call, as asynchronous clients of servers have."""
+
+    def __init__(self) -> None:
+        self.loops: set[int] = set()
+
+    async def __call__(self, prompt: str) -> str:
+        self.loops.add(id(asyncio.get_running_loop()))
+        return prompt
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (later, "a fox"),
+        (all_later, "a fox"),
+        (partial(later), "a fox"),
+        (streamed_later, "a.fox."),
+        (yielding, "a fox"),
+        (lambda prompt: (part for part in prompt), "a fox"),
+        (lambda prompt: (part for part in ()), ""),
+        (pieces, "a fox"),
+    ],
+)
+def test_async_functions_and_texts_in_pieces_are_answers(function: object, told: str) -> None:
+    assert says(function, "a fox", "a fox") == [told, told]
+
+
+def test_all_calls_of_an_async_model_have_one_loop_beside_a_running_one() -> None:
+    agent = Agent()
+
+    async def notebook() -> str:
+        explanation = whygen.explain_prompt(agent, "a fox ran home", target="tfidf", cache=None)
+        return explanation.reference.text
+
+    assert asyncio.run(notebook()) == "a fox ran home"
+    assert len(agent.loops) == 1
+
+
+def test_a_text_without_an_end_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(python, "_LONGEST", 1000)
+
+    async def endless(prompt: str) -> AsyncIterator[str]:
+        while True:
+            yield prompt
+
+    for function in (lambda prompt: (prompt for _ in itertools.count()), endless):
+        (answer,) = load_model(function).answer([Request(prompt="x" * 99)])
+        assert isinstance(answer, Failure)
+        assert "more than 1,000 characters" in answer.message
+
+
+def test_the_thread_of_an_async_model_ends_with_it() -> None:
+    before = set(threading.enumerate())
+    model = load_model(later)
+    assert isinstance(model.answer([Request(prompt="x")])[0], Output)
+    (thread,) = set(threading.enumerate()) - before
+    del model
+    gc.collect()
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def broken(prompt: str) -> str:
@@ -112,9 +208,11 @@ def broken(prompt: str) -> str:
     ("function", "message"),
     [
         (lambda prompt: 3, "returned a value of type int, not a str"),
-        (lambda prompt: (part for part in prompt), "returned a value of type generator"),
+        (lambda prompt: (len(part) for part in prompt), "returned a value of type generator"),
+        (lambda prompt: (part for part in ("a", 3)), "it yields a value of type int, not a str"),
         (lambda prompt: None, "returned a value of type NoneType, not a str"),
-        (later, "is an async function"),
+        (failing_later, "raised LookupError: no such thing"),
+        (leaving_later, "raised SystemExit"),
         (broken, "raised LookupError: no such thing"),
         (batched(lambda prompts: "abc"), "returned one str for a batch"),
         (batched(lambda prompts: prompts[1:]), "returned 0 texts for a batch of 1"),
@@ -127,7 +225,6 @@ def test_what_a_callable_does_wrong_is_told(function: object, message: str) -> N
     assert answer.kind == "permanent"
     assert message in answer.message
     assert answer.advice
-    assert (answer.advice == "Join its parts: lambda prompt: ''.join(f(prompt)).") == ("generator" in message)
 
 
 @pytest.mark.parametrize(
