@@ -48,11 +48,12 @@ def vae(channels: int, *, blocks: int = 1, kind: str = "AutoencoderKL") -> Any:
 
 
 def unet(channels: int, **more: Any) -> Any:
-    return diffusers.UNet2DConditionModel(
-        sample_size=16, in_channels=channels, out_channels=4, block_out_channels=(8, 16), layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=4, norm_num_groups=4, **more,
-    )  # fmt: skip
+    told: dict[str, Any] = {
+        "sample_size": 16, "in_channels": channels, "out_channels": 4, "block_out_channels": (8, 16),
+        "layers_per_block": 1, "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"), "attention_head_dim": 4, "norm_num_groups": 4,
+    }  # fmt: skip
+    return diffusers.UNet2DConditionModel(**told | more)
 
 
 def no_guards() -> Parts:

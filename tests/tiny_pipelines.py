@@ -17,12 +17,12 @@ import transformers
 
 from tiny_parts import Parts, clip, gemma, no_guards, qwen3, t5, unet, vae, words
 from tiny_pipelines_further import FURTHER
+from tiny_pipelines_rest import REST, beside
+from whygen.errors import UsageError
+from whygen.models.diffusers.kinds import check_class
 
 NO_MODELS = ("Onnx", "Modular", "Flax")
-NEEDS_MORE = (
-    "control_image", "source_prompt", "token_indices", "gligen_phrases", "num_frames", "video", "video_length",
-    "layers",
-)  # fmt: skip
+NEEDS_MORE = ("source_prompt", "token_indices", "num_frames", "video", "video_length", "layers")
 """Parameters of classes that need more than a text, a picture and a mask, or draw something else than one picture."""
 
 
@@ -217,7 +217,7 @@ FAMILIES: Mapping[str, Callable[[str], Parts]] = {
     family.__name__: family
     for family in (
         stable_diffusion, stable_diffusion_xl, stable_diffusion_3, flux, chroma, flux2_klein, z_image,
-        sana, lumina2, pixart, qwen_image, *FURTHER,
+        sana, lumina2, pixart, qwen_image, *FURTHER, *REST,
     )
 }  # fmt: skip
 
@@ -226,11 +226,17 @@ def _asked(kind: Any) -> Mapping[str, inspect.Parameter]:
     return {name: each for name, each in inspect.signature(kind.__init__).parameters.items() if name != "self"}
 
 
+_BESIDE = ("controlnet", "adapter", "low_res_scheduler", "depth_estimator")
+"""Parts that `beside` makes of those of any family."""
+
+
 def _fits(kind: Any, parts: Parts) -> bool:
     """Whether a class can be built of these parts: by names, and by the types of networks that it names."""
     types = kind._get_signature_types()
     for name, parameter in _asked(kind).items():
         part = parts.get(name)
+        if name in _BESIDE:
+            continue
         if part is None:
             if parameter.default is parameter.empty and name not in parts:
                 return False
@@ -239,7 +245,8 @@ def _fits(kind: Any, parts: Parts) -> bool:
             if wanted and not isinstance(part, tuple(wanted)):
                 return False
     asked = set(_asked(kind))
-    return bool({"text_encoder", "prior_text_encoder"} & asked) and bool({"unet", "transformer"} & asked)
+    reads, draws = {"text_encoder", "prior_text_encoder", "bert"}, {"unet", "transformer", "decoder"}
+    return bool(reads & asked) and bool(draws & asked)
 
 
 def classes() -> list[tuple[str, str]]:
@@ -253,9 +260,18 @@ def classes() -> list[tuple[str, str]]:
         if type(kind).__name__ == "DummyObject" or "_get_signature_types" not in dir(kind):
             continue
         takes = inspect.signature(kind.__call__).parameters
-        if "prompt" in takes and not set(NEEDS_MORE) & set(takes):
-            found += [(family, name) for family, parts in built.items() if _fits(kind, parts)][:1]
+        if set(NEEDS_MORE) & set(takes) or not _opens(kind):
+            continue
+        found += [(family, name) for family, parts in built.items() if _fits(kind, parts)][:1]
     return found
+
+
+def _opens(kind: Any) -> bool:
+    """Whether whygen opens that class, as one that draws."""
+    try:
+        return check_class(kind, kind.__name__) == "picture"
+    except UsageError:
+        return False
 
 
 def build(family: str, name: str, *, seed: int = 5) -> Any:
@@ -263,6 +279,7 @@ def build(family: str, name: str, *, seed: int = 5) -> Any:
     torch.manual_seed(seed)
     with warnings.catch_warnings(action="ignore"):  # of diffusers, of its own parts
         kind, parts = getattr(diffusers, name), FAMILIES[family](name)
+        parts |= beside(kind, parts)
     for part_name, part in parts.items():
         if isinstance(part, torch.nn.Module):
             part.eval()
@@ -272,4 +289,7 @@ def build(family: str, name: str, *, seed: int = 5) -> Any:
                         weights.mul_(3.0 if part_name.startswith("text") else 1.5)
     asked = _asked(kind)
     more = {"requires_safety_checker": False} if "requires_safety_checker" in asked else {}
-    return kind(**{key: part for key, part in parts.items() if key in asked}, **more)
+    made = kind(**{key: part for key, part in parts.items() if key in asked}, **more)
+    if "HiDream" in name:
+        made.default_sample_size = 4  # it draws so many pixels, whatever it is told
+    return made

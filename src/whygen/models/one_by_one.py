@@ -75,6 +75,13 @@ def out_of_memory(error: Exception) -> bool:
     return "memory" in str(error).lower() or isinstance(error, MemoryError)
 
 
+def lacking_package(error: NameError) -> tuple[str, str]:
+    """What a pipeline that uses a package which is not there is told as, and what to do: diffusers imports some helpers
+    only where they are installed.
+    """
+    return f"needs the package {error.name!r}, which is not installed", f"Install it: pip install {error.name}"
+
+
 @contextmanager
 def seeded(device: torch.device, seed: int) -> Generator[None]:
     """Torch's own generators begin with ``seed`` and are put back afterwards; no advice to authors is shown.

@@ -270,7 +270,8 @@ def size_notices(uri: str, request: Request, drawn: Picture) -> list[tuple[str, 
     except DataError:  # what cannot be opened is said elsewhere
         return []
     is_squashed = abs(new_width * height / (new_height * width) - 1) > SQUASHED
-    if not is_squashed and max(abs(width - new_width), abs(height - new_height)) < ROUNDED:
+    is_rounded = max(abs(width - new_width), abs(height - new_height)) < ROUNDED and 0.5 < new_width / width < 2
+    if is_rounded and not is_squashed:
         return []
     how = ", in other proportions" if is_squashed else ""
     drew = f"{uri} drew {new_width} x {new_height}{how}"

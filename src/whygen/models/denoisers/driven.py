@@ -22,7 +22,7 @@ from whygen.errors import UsageError, WhygenError
 from whygen.models.denoisers.latents import Coder, coder_of
 from whygen.models.denoisers.networks import Condition, Follow, answered, evaluating
 from whygen.models.denoisers.schedules import NoiseLevel, NoiseSchedule
-from whygen.models.diffusers.pictures import ERRORS, quiet
+from whygen.models.diffusers.pictures import quiet
 from whygen.models.latent.torch_modules import OUT_OF_MEMORY
 from whygen.safe import says
 
@@ -215,7 +215,7 @@ class DrivenNetwork:
         try:
             with quiet(), evaluating(self.parts.values()):
                 found = pipeline(**{name: each for name, each in asked.items() if name in self._call})
-        except ERRORS as error:
+        except Exception as error:  # of the pipeline and its parts, which may do anything
             if isinstance(error, WhygenError) or is_out_of_memory(error):
                 raise
             raise UsageError(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from whygen.media import pictures
-from whygen.models.diffusers.settings import CallSettings, Parameters
+from whygen.models.diffusers.settings import CallSettings, Parameters, mask_name
 
 WORTH = 4
 """Pictures from which on a trial is worth its four: fewer are drawn one by one."""
@@ -69,6 +69,7 @@ class Brush:
         self._call = call
         self._takes = takes
         self._picture = picture_name(takes) or "image"
+        self._mask = mask_name(takes) or "mask_image"
         self.multiple = multiple
         self._may_size: bool | None = None  # whether it draws in a size that it is told; None: not tried yet
 
@@ -78,9 +79,9 @@ class Brush:
         if job.wanted.negative is not None:
             told["negative_prompt"] = job.wanted.negative
         if job.image is not None:
-            told[self._picture] = Image.fromarray(job.image)
+            told[self._picture] = self._shown(job.image)
         if job.mask is not None:
-            told["mask_image"] = Image.fromarray(job.mask).convert("L")
+            told[self._mask] = Image.fromarray(job.mask).convert("L")
         return self._called(job, told, count=1)[0]
 
     def together(self, jobs: Sequence[DrawingJob]) -> list[DrawnBatch]:
@@ -90,9 +91,9 @@ class Brush:
         if first.wanted.negative is not None:
             told["negative_prompt"] = [first.wanted.negative] * len(jobs)
         if first.image is not None:
-            told[self._picture] = [Image.fromarray(job.image) for job in jobs if job.image is not None]
+            told[self._picture] = [self._shown(job.image) for job in jobs if job.image is not None]
         if first.mask is not None:
-            told["mask_image"] = [Image.fromarray(job.mask).convert("L") for job in jobs if job.mask is not None]
+            told[self._mask] = [Image.fromarray(job.mask).convert("L") for job in jobs if job.mask is not None]
         return self._called(first, told, count=len(jobs))
 
     def agrees(self, jobs: Sequence[DrawingJob], *, exact: bool) -> bool:
@@ -110,7 +111,7 @@ class Brush:
         first, second = self.alone(one), self.alone(other)
         try:
             both = self.together([one, other])
-        except (RuntimeError, ValueError, IndexError, KeyError, TypeError, AttributeError, AssertionError):
+        except Exception:  # of the pipeline, whatever it is: alone it may work
             return False
         bound = EXACT if exact else HALF
         kept = all(
@@ -143,6 +144,11 @@ class Brush:
                 return drawn
         raise ValueError("no size of the picture suits it")  # pragma: no cover - three numbers that all differ
 
+    def _shown(self, image: pictures.Pixels) -> Any:
+        """The picture as the class takes one: alone, or as its only reference."""
+        shown = Image.fromarray(image)
+        return [shown] if self._picture == "images" else shown
+
     def _learned(self, error: str, job: DrawingJob) -> bool:
         """Whether an error names a number that sides must be multiples of, and it is news."""
         found = re.search(r"(?:divisible by|multiples? of) \D{0,3}(\d{1,4})\b", error)
@@ -168,9 +174,9 @@ class Brush:
 
 def picture_name(takes: Parameters) -> str | None:
     """The parameter that takes the picture: what is changed, or for some classes what the drawing shall follow (edges,
-    a pose, a depth); None where a class draws from a text alone.
+    a pose, a depth); ``images`` takes a list of references. None where a class draws from a text alone.
     """
-    return next((name for name in ("image", "control_image") if name in takes), None)
+    return next((name for name in ("image", "images", "control_image") if name in takes), None)
 
 
 def multiple_of(pipeline: Any) -> int:

@@ -20,13 +20,13 @@ _FIELDS: tuple[tuple[str, OutputKind], ...] = (
 )  # fmt: skip
 """Fields of an output class, the first that is there decides: a video with a sound is a video."""
 
-_GIVEN = ("prompt", "image", "control_image", "mask_image", "video")
+_GIVEN = ("prompt", "image", "images", "control_image", "mask_image", "video")
 """What whygen can give: the text, and of an `Edit` the picture or the video."""
 
 _EDITS_VIDEO = re.compile(r"VideoToVideo(?!Control)")
 """Names of classes that change the clip of an `Edit`, whether or not their signature asks for it."""
 
-_IN_FACT = ("gligen_phrases", "source_embeds")
+_IN_FACT = ("gligen_phrases", "source_embeds", "original_image")
 """Parameters that signatures let be left out, and calls do not."""
 
 _CHANGES = re.compile(
@@ -103,6 +103,8 @@ def check_class(made: type, name: str) -> OutputKind:
         if each.default is each.empty and each.kind not in fixed and each.name not in _GIVEN
     ]
     needed += [name for name in _IN_FACT if name in parameters and name not in needed]
+    if "ControlNetUnion" in made.__name__:
+        needed.append("a control_mode")
     if "mask_image" in parameters and "image" not in parameters and "video" not in parameters:
         needed.append("a mask and latents that its other methods make of a picture")
     if kind == "picture" and {"image", "control_image"} <= set(parameters):

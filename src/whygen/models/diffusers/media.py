@@ -24,7 +24,7 @@ from whygen.models.diffusers.pictures import noise_seed, quiet
 from whygen.models.diffusers.settings import MediaSettings, ignored, read_media_settings
 from whygen.models.diffusers.tokens import readers
 from whygen.models.hf.tokens import Refused
-from whygen.models.one_by_one import OneByOne, out_of_memory, seeded
+from whygen.models.one_by_one import OneByOne, lacking_package, out_of_memory, seeded
 from whygen.models.returned import medium_of
 from whygen.types import (
     Edit,
@@ -142,8 +142,7 @@ class MediaModel(OneByOne):
         except DataError as error:
             return self._failure(f"made what cannot be played: {error}", "Use dtype='float32', or other settings.")
         except NameError as error:  # diffusers imports some helpers only where they are installed
-            lacking = f"needs the package {error.name!r}, which is not installed"
-            return self._failure(lacking, f"Install it: pip install {error.name}")
+            return self._failure(*lacking_package(error))
         except Exception as error:  # of the pipeline and its parts, which may do anything
             if out_of_memory(error):
                 return self._failure("ran out of memory", "Ask for fewer frames, or a smaller or shorter one.")

@@ -22,10 +22,11 @@ from diffusers.utils import logging
 from whygen.errors import DataError
 from whygen.media import pictures
 from whygen.models.diffusers.drawing import WORTH, Brush, DrawingJob, DrawnBatch, multiple_of, picture_name
-from whygen.models.diffusers.settings import ignored, read_settings
+from whygen.models.diffusers.settings import Parameters, ignored, mask_name, read_settings
 from whygen.models.diffusers.tokens import readers, said_of_cuts
 from whygen.models.hf.model import quiet as quiet_library
 from whygen.models.hf.tokens import Refused
+from whygen.models.one_by_one import lacking_package, out_of_memory, seeded
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Request, Settings
 
 CALLS = 2
@@ -39,13 +40,6 @@ PIXELS = 2**20
 """Pixels of a batch on a processor, unless a size was chosen: a picture of 1,024 by 1,024 fills one. Larger batches are
 no faster there (benchmarks/editing_sizes.py), and a process that runs out of memory is ended without a word, where an
 accelerator says so and the batch is halved."""
-
-
-ERRORS = (
-    RuntimeError, MemoryError, ValueError, IndexError, KeyError, TypeError, AttributeError, AssertionError,
-    NotImplementedError,
-)  # fmt: skip
-"""What pipelines raise of requests that they cannot take."""
 
 
 class PictureModel:
@@ -75,17 +69,21 @@ class PictureModel:
         self._defaults = dict(defaults or {})
         told = {"uri": uri, **(identity or {}), "defaults": self._defaults, "calls": CALLS}
         self._identity = None if identity is None else told
-        self._takes = inspect.signature(pipeline.__call__).parameters
+        self._takes = _parameters(pipeline)
         self._ignored = ignored(pipeline)
         self._brush = Brush(self._call, self._takes, multiple=multiple_of(pipeline))
-        self._exact = pipeline.dtype in (torch.float32, torch.float64) and _place(pipeline) == "cpu"
+        self._place = torch.device(_place(pipeline))
+        self._exact = pipeline.dtype in (torch.float32, torch.float64) and self._place.type == "cpu"
         self._together: set[tuple[object, ...]] = set()  # kinds of jobs of which a trial has shown it
         self._readers = readers(pipeline, self._takes)
         self._batch = batch_size or _batch_for(pipeline)
-        self._pixels = PIXELS if batch_size is None and _place(pipeline) == "cpu" else None
+        self._pixels = PIXELS if batch_size is None and self._place.type == "cpu" else None
 
-    def _call(self, **told: Any) -> Any:
-        return self.pipeline(**told)
+    def _call(self, *, generator: Any, **told: Any) -> Any:
+        """Call it. Torch's own generators begin with the first seed: some classes draw from them as well."""
+        first = generator[0] if isinstance(generator, list) else generator
+        with seeded(self._place, first.initial_seed()):
+            return self.pipeline(generator=generator, **told)
 
     @property
     def uri(self) -> str:
@@ -185,7 +183,7 @@ class PictureModel:
         if image is None:
             return DrawingJob(place=place, text=text, wanted=wanted, seed=seed, kind=(wanted.kind,))
         mask = None
-        if "mask_image" in self._takes:
+        if mask_name(self._takes) is not None:
             if wanted.mask is None:
                 raise Refused(
                     f"{self._uri} paints where a mask says, and was given none",
@@ -207,9 +205,10 @@ class PictureModel:
         if not isinstance(prompt, Edit):
             # Some classes change a picture or draw without one (Flux2, Kontext); others fail, and are told apart there.
             # One that follows a control draws nothing without, and one that is told how near to stay changes it.
-            may_lack = "image" in self._takes and self._takes["image"].default is None
+            name = picture_name(self._takes)
+            may_lack = name in ("image", "images") and self._takes[name].default is None
             may_lack &= "image_guidance_scale" not in self._takes
-            if isinstance(prompt, str) and "mask_image" not in self._takes and may_lack:
+            if isinstance(prompt, str) and mask_name(self._takes) is None and may_lack:
                 return None
             raise Refused(
                 f"{self._uri} changes a picture, and was given none", "Give Edit(picture, instruction) (whygen edit)."
@@ -232,8 +231,8 @@ class PictureModel:
             return [answer for job in batch for answer in self._halving([job])]
         try:
             return self._draw(batch)
-        except ERRORS as error:
-            short_of_memory = "memory" in str(error).lower() or isinstance(error, MemoryError)
+        except Exception as error:  # of the pipeline and its parts, which may do anything
+            short_of_memory = out_of_memory(error)
             if len(batch) == 1:
                 return [self._failed(error, batch[0], short_of_memory=short_of_memory)]
         half = len(batch) // 2
@@ -253,7 +252,7 @@ class PictureModel:
         try:
             with quiet():
                 agree = self._brush.agrees(batch, exact=self._exact)
-        except ERRORS:  # a bad request, which will say so when it is drawn
+        except Exception:  # a bad request, which will say so when it is drawn
             return False
         if agree:
             self._together.add(kind)
@@ -265,6 +264,9 @@ class PictureModel:
         if short_of_memory:
             message = f"{self._uri} ran out of memory on a single picture"
             return Failure(kind="permanent", message=message, advice="Use a smaller picture, or dtype='float16'.")
+        if isinstance(error, NameError):
+            message, advice = lacking_package(error)
+            return Failure(kind="permanent", message=f"{self._uri} {message}", advice=advice)
         message = f"{self._uri} raised {type(error).__name__}: {str(error).strip()[:200]}"
         if self.takes_picture and job.image is None:
             message = f"{self._uri} changes a picture, and was given none ({type(error).__name__})"
@@ -291,6 +293,13 @@ class PictureModel:
         drawn = np.round(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
         refused = picture.flagged or not drawn.any()
         return Output(picture=pictures.picture_of(drawn), finish="refused" if refused else "stop", seconds=seconds)
+
+
+def _parameters(pipeline: Any) -> Parameters:
+    """What its class takes, but for pictures that it has no encoder for."""
+    blind = any(part is None and "image_encoder" in name for name, part in pipeline.components.items())
+    takes = inspect.signature(pipeline.__call__).parameters
+    return {name: each for name, each in takes.items() if not (blind and name == "images")}
 
 
 def noise_seed(request: Request, seed: int | None) -> int:

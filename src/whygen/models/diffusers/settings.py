@@ -21,8 +21,8 @@ from whygen.media import films, pictures, sounds
 from whygen.models.hf.tokens import Refused
 from whygen.types import JsonValue, Picture, canonical_json
 
-_OWN_NAMES = {"steps": "num_inference_steps", "mask": "mask_image"}
-"""Settings that whygen calls otherwise than the pipelines do."""
+_OWN_NAMES = {"steps": "num_inference_steps"}
+"""Settings that whygen calls otherwise than the pipelines do; the mask is another, see `mask_name`."""
 
 _LEAST = {"num_inference_steps": 1, "height": 8, "width": 8}
 _MOST = {"num_inference_steps": 1000, "strength": 1.0, "height": 8192, "width": 8192}
@@ -86,6 +86,7 @@ def read_settings(
     check_heard(extra, heard_not, uri)
     kinds = scalars(takes)
     known = {name: _OWN_NAMES.get(name, name) for name in (*_OWN_NAMES, "negative_prompt", *sorted(kinds))}
+    known["mask"] = mask_name(takes) or ""
     known = {name: own for name, own in known.items() if own in takes}
     for name in told:
         if name not in {*known, "seed"}:
@@ -107,6 +108,11 @@ def read_settings(
     return CallSettings(
         given=given, negative=negative, seed=seed, mask=None if mask is None else _mask(mask), kind=kind
     )
+
+
+def mask_name(takes: Parameters) -> str | None:
+    """The parameter that says where to paint: of the picture, or of what the drawing shall follow there."""
+    return next((name for name in ("mask_image", "control_mask") if name in takes), None)
 
 
 def scalars(takes: Parameters) -> dict[str, type]:
