@@ -57,7 +57,7 @@ from whygen.anchors.texts.models import reads_texts, require_samples
 from whygen.anchors.ways import draws_posterior, needs_bank
 from whygen.anchors.work import AnchorForecast, Work
 from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RunOptions, open_store
-from whygen.encoders import ImageEncoder, brought_encoder
+from whygen.encoders import ImageEncoder, check_image_encoder
 from whygen.errors import NoNumberError, UnknownNameError, UsageError, none_of
 from whygen.files import is_there
 from whygen.models.latent import LAYOUTS, SCALES, Floats, Generator, Layout
@@ -229,7 +229,7 @@ def opened_work(
     encoder = given["encoder"]
     require_plan(chosen_plan, encoder)
     if isinstance(encoder, str):  # what a package or a module brings is looked at before a model is opened
-        brought_encoder(encoder)
+        check_image_encoder(encoder)
     require_run(run)
     _require_forms(given)
     latent = open_generator(

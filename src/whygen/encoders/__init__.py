@@ -22,6 +22,8 @@ from whygen.encoders.registry import PACKAGED as PACKAGED
 from whygen.encoders.registry import TextFunction as TextFunction
 from whygen.encoders.registry import brought_encoder as brought_encoder
 from whygen.encoders.registry import careful as careful
+from whygen.encoders.registry import check_encoder as check_encoder
+from whygen.encoders.registry import check_image_encoder as check_image_encoder
 from whygen.encoders.registry import has_text_encoder as has_text_encoder
 from whygen.encoders.registry import load_image_encoder as load_image_encoder
 from whygen.encoders.registry import load_text_encoder as load_text_encoder

@@ -16,7 +16,7 @@ from whygen._arguments import typed
 from whygen.encoders.plain import ByPicture, Colours, FrameColours, LogMel, PixelPatches, SeesPictures
 from whygen.encoders.protocols import ImageEncoder, TextEncoder, TimedEncoder
 from whygen.encoders.word_vectors import SUFFIXES, open_word_vectors
-from whygen.errors import MissingExtraError, UnknownNameError, UsageError
+from whygen.errors import MissingExtraError, UnknownNameError, UsageError, nearest
 from whygen.remote import Service, find_service, is_service
 from whygen.safe import is_stop, says
 from whygen.types import Vectors
@@ -138,6 +138,30 @@ def brought_encoder(name: str) -> object | None:
     return None if name in OWN else plugins.brought(plugins.ENCODERS, name, argument="encoder")
 
 
+def check_encoder(encoder: object) -> None:
+    """Refuse the name of an encoder that cannot be one, whatever it is to encode; none is opened, nothing is fetched.
+
+    Raises:
+        UsageError: for a path that is not there, or a name that is nearly one of whygen's own.
+        MissingError: if what ``py/`` names is not there.
+    """
+    if not isinstance(encoder, str) or encoder in OWN or Path(encoder).expanduser().exists():
+        return
+    if brought_encoder(encoder) is not None:
+        return
+    short = [each for each in OWN if "/" not in each]
+    if "/" not in encoder and nearest(encoder, short) is not None:
+        raise UnknownNameError("encoder", encoder, [*OWN, *plugins.entries(plugins.ENCODERS, OWN)])
+    _require_path(encoder)
+
+
+def _require_path(name: str) -> None:
+    """Refuse what can only be a path, and is not there."""
+    spelled = not name.strip() or name.startswith(("./", "../", "/", "~")) or Path(name).suffix in SUFFIXES
+    if spelled and not Path(name).expanduser().exists():
+        raise UsageError(f"encoder={name!r}: no such file or folder. Give one, or a name: {', '.join(OWN)}.")
+
+
 def _must_be(kind: type[T], found: object, name: str, needs: str) -> T:
     if isinstance(found, kind):
         return found
@@ -235,6 +259,24 @@ PIXELS: Mapping[str, Callable[[], ImageEncoder]] = {"patches": PixelPatches, "co
 """Encoders of pictures that need no weights."""
 
 
+def check_image_encoder(name: str) -> object | None:
+    """What somebody else brings under the name of an encoder of pictures, or None for a name that can be one.
+
+    Nothing is opened, and the hub is not asked, which takes long.
+
+    Raises:
+        UnknownNameError: if it is neither a name that is known nor a folder nor ``ORG/NAME``.
+        MissingError: if what ``py/`` names is not there.
+    """
+    found = brought_encoder(name)
+    if found is None and name not in {"auto", *PIXELS, *VISION} and "/" not in name and not Path(name).is_dir():
+        what = "encoder of pictures (no folder, and no ORG/NAME of the hub)"
+        raise UnknownNameError(what, name, ["auto", *PIXELS, *VISION, *plugins.entries(plugins.ENCODERS, OWN)])
+    if found is None:
+        _require_path(name)
+    return found
+
+
 @typed()
 def load_image_encoder(name: str = "auto", *, device: str | None = None) -> ImageEncoder:
     """An encoder of pictures.
@@ -253,13 +295,11 @@ def load_image_encoder(name: str = "auto", *, device: str | None = None) -> Imag
     """
     if name == "auto":
         name = "dinov2" if _installed("torch") and _installed("transformers") and _on_this_machine() else "patches"
-    if (found := brought_encoder(name)) is not None:
+    found = check_image_encoder(name)
+    if found is not None:
         return _must_be(ImageEncoder, found, name, "one of pictures: an object with name, images(), patches(), means()")
     if name in PIXELS:
         return PIXELS[name]()
-    if name not in VISION and "/" not in name and not Path(name).is_dir():  # before the hub is asked, which takes long
-        what = "encoder of pictures (no folder, and no ORG/NAME of the hub)"
-        raise UnknownNameError(what, name, ["auto", *PIXELS, *VISION, *plugins.entries(plugins.ENCODERS, OWN)])
     for package in ("torch", "transformers"):
         if not _installed(package):
             raise MissingExtraError(f"The encoder of pictures {name!r}", extra="diffusion", package=package)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen._arguments import Option, check_fields, documented, told
-from whygen.errors import UsageError, meant
+from whygen.errors import UnknownNameError, UsageError, meant
 from whygen.types import Failure, JsonValue, Limits, Output, OutputKind, Request, Settings
 
 
@@ -300,6 +300,16 @@ _DEVICE = re.compile(r"(?:cpu|cuda|mps|xpu|hpu|mtia|xla|vulkan|meta|privateuseon
 """Devices as torch names them; checked before torch is imported or a model opened."""
 
 
+DTYPES = ("float32", "float16", "bfloat16", "float64")
+"""Precisions of local models, as torch names them."""
+
+ENDPOINTS = ("chat", "responses", "completions", "images", "chat-images")
+"""What a server that speaks OpenAI's protocol can be asked by."""
+
+EXECUTORS = ("ray", "vllm")
+"""Where a model can run besides this process."""
+
+
 @documented
 @told
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,6 +377,10 @@ class ModelOptions:
                 f"device={self.device!r} is no device. Write cpu, cuda, cuda:0 or mps, or leave it out."
                 f"{meant(self.device, ('cpu', 'cuda', 'mps'))}"
             )
+        for name, known in (("dtype", DTYPES), ("endpoint", ENDPOINTS), ("executor", EXECUTORS)):
+            given = getattr(self, name)
+            if given is not None and given not in known:
+                raise UnknownNameError(name, given, known)
         if self.executor is None and (self.address is not None or self.workers is not None):
             named = "address" if self.address is not None else "workers"
             raise UsageError(f"{named} says where a model runs on a cluster: give executor='ray' with it.")

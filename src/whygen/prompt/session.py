@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from whygen.calls import DEFAULT_STORE, Progress, Runner, RunOptions, Store, identity_of, make_runner, open_store
-from whygen.encoders import AnyEncoder, careful
+from whygen.encoders import AnyEncoder, careful, check_encoder
 from whygen.errors import MissingError, UsageError
 from whygen.models import LearnsKind, Model, ModelOptions, load_model
 from whygen.plugins import said_of
@@ -127,6 +127,7 @@ def open_session(model: object, chosen: PromptOptions, **how: Unpack[SessionOpti
     Raises:
         MissingError: if the model is missing.
     """
+    check_encoder(how["encoder"])  # before the model is opened
     box = load_model(model, how["options"] or ModelOptions())
     proxy = None if chosen.proxy is None else _open_proxy(chosen.proxy, box, how["options"] or ModelOptions())
     encoder = find_encoder(how["encoder"], chosen, box) or careful(how["encoder"])

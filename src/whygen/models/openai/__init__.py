@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from whygen.errors import MissingExtraError, UnknownNameError
+from whygen.errors import MissingExtraError
 from whygen.models.names import SERVICES
 from whygen.models.protocols import Model, ModelOptions, Provider
 from whygen.remote import find_service
 
 OWN = "https://api.openai.com/v1"
-ENDPOINTS = ("chat", "responses", "completions", "images", "chat-images")
 
 
 def open_openai(name: str, options: ModelOptions, *, service: str = "openai") -> Model:
@@ -26,8 +25,6 @@ def open_openai(name: str, options: ModelOptions, *, service: str = "openai") ->
         UsageError: if the address, the key or the endpoint cannot be used.
     """
     endpoint = options.endpoint or "chat"
-    if endpoint not in ENDPOINTS:
-        raise UnknownNameError("endpoint", endpoint, ENDPOINTS)
     found = find_service(
         service,
         base_url=options.base_url,
