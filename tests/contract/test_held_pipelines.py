@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import tiny_media
 import tiny_pipelines
 import whygen
 from whygen.errors import UsageError
@@ -88,6 +89,30 @@ def test_parts_that_are_fetched_when_they_work_draw_the_same(how: str) -> None:
         encoder="patches",
     )  # fmt: skip
     assert len(found.units) == 4
+
+
+@pytest.mark.parametrize("kind", ["picture", "video"])
+def test_a_pipeline_in_training_mode_is_asked_without_dropout_and_put_back(kind: str) -> None:
+    if kind == "picture":
+        pipeline = tiny_pipelines.build("stable_diffusion", "StableDiffusionPipeline")
+        told: dict[str, Any] = {"steps": 2, "size": "32x32"}
+    else:
+        pipeline, told = tiny_media.pipeline("AnimateDiff"), tiny_media.SETTINGS["AnimateDiff"]
+    asked = Request(prompt="a fox", settings=Settings(extra=told))
+    before = load_model(pipeline).answer([asked])[0]
+    drops = [part for part in pipeline.unet.modules() if isinstance(part, torch.nn.Dropout)]
+    assert drops
+    for part in drops:
+        part.p = 0.5
+    pipeline.unet.train()
+    model = load_model(pipeline)
+    first, second = model.answer([asked])[0], model.answer([asked])[0]
+    assert isinstance(first, Output)
+    assert isinstance(second, Output)
+    assert isinstance(before, Output)
+    assert first.medium == second.medium == before.medium
+    assert pipeline.unet.training
+    assert not pipeline.vae.training
 
 
 def controlled(kind: str) -> Any:

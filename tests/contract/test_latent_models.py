@@ -184,7 +184,7 @@ def test_half_precision_is_asked_for_by_name() -> None:
     found = load_latent(ADAPTERS["torch mlp"](), ModelOptions(dtype="bfloat16"))
     mean, _ = found.encode(samples().reshape(5, 64))
     assert mean.dtype == np.float32
-    with pytest.raises(UsageError, match="dtype is 'half float'"):
+    with pytest.raises(UsageError, match="Unknown dtype 'half float'"):
         load_latent(ADAPTERS["torch mlp"](), ModelOptions(dtype="half float"))
 
 

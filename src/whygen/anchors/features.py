@@ -82,7 +82,8 @@ class ModuleFeatures:
         """
         import torch
 
-        from whygen.models.latent.torch_modules import evaluating, numpy_of, sparing, tensor_of
+        from whygen.models.latent.torch_modules import numpy_of, sparing, tensor_of
+        from whygen.models.one_by_one import evaluating
 
         def encoded(part: Floats) -> tuple[Floats, ...]:
             with evaluating(self.module), torch.inference_mode():

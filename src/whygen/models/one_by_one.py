@@ -83,6 +83,24 @@ def lacking_package(error: NameError) -> tuple[str, str]:
 
 
 @contextmanager
+def evaluating(*parts: torch.nn.Module) -> Generator[None]:
+    """Dropout and batch norm off in networks that somebody holds, and afterwards every part of them as it was."""
+    training = [each for part in parts for each in part.modules() if each.training]
+    for part in parts:
+        part.eval()
+    try:
+        yield
+    finally:
+        for each in training:
+            each.training = True
+
+
+def networks_of(pipeline: Any) -> list[torch.nn.Module]:
+    """The networks among the parts of a pipeline of diffusers, as it holds them now."""
+    return [part for part in getattr(pipeline, "components", {}).values() if isinstance(part, torch.nn.Module)]
+
+
+@contextmanager
 def seeded(device: torch.device, seed: int) -> Generator[None]:
     """Torch's own generators begin with ``seed`` and are put back afterwards; no advice to authors is shown.
 

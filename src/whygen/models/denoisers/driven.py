@@ -216,7 +216,7 @@ class DrivenNetwork:
             with quiet(), evaluating(self.parts.values()):
                 found = pipeline(**{name: each for name, each in asked.items() if name in self._call})
         except Exception as error:  # of the pipeline and its parts, which may do anything
-            if isinstance(error, WhygenError) or is_out_of_memory(error):
+            if isinstance(error, WhygenError | _WalkedError) or is_out_of_memory(error):
                 raise
             raise UsageError(
                 f"The pipeline {type(self._pipeline).__name__} cannot be asked about latents of shape "

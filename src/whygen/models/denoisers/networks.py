@@ -16,6 +16,7 @@ import torch
 
 from whygen.errors import DataError, UsageError
 from whygen.models.denoisers.schedules import NoiseLevel, NoiseSchedule
+from whygen.models.one_by_one import evaluating as in_evaluation
 
 Follow: TypeAlias = Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]
 """From the place in the walk, the network's answer and what it was asked of, to what it is asked of next."""
@@ -259,12 +260,5 @@ def _needed(network: Any) -> list[str]:
 @contextmanager
 def evaluating(parts: Any) -> Generator[None]:
     """Dropout off and no gradients; afterwards every part as it was."""
-    training = [each for part in parts for each in part.modules() if each.training]
-    for each in training:
-        each.training = False
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for each in training:
-            each.training = True
+    with in_evaluation(*parts), torch.inference_mode():
+        yield

@@ -24,7 +24,7 @@ from whygen.models.diffusers.pictures import noise_seed, quiet
 from whygen.models.diffusers.settings import MediaSettings, ignored, read_media_settings
 from whygen.models.diffusers.tokens import readers
 from whygen.models.hf.tokens import Refused
-from whygen.models.one_by_one import OneByOne, lacking_package, out_of_memory, seeded
+from whygen.models.one_by_one import OneByOne, evaluating, lacking_package, networks_of, out_of_memory, seeded
 from whygen.models.returned import medium_of
 from whygen.types import (
     Edit,
@@ -193,7 +193,7 @@ class MediaModel(OneByOne):
             given["generator"] = torch.Generator("cpu").manual_seed(seed)  # the same noise on every device
         if "output_type" in self._takes:
             given["output_type"] = "np"
-        with quiet(), seeded(self.pipeline.device, seed):
+        with quiet(), evaluating(*networks_of(self.pipeline)), seeded(self.pipeline.device, seed):
             returned = self.pipeline(**given)
         if self._kind == "sound":
             return _sound(returned, self._rate or 0)

@@ -26,7 +26,7 @@ from whygen.models.diffusers.settings import Parameters, ignored, mask_name, rea
 from whygen.models.diffusers.tokens import readers, said_of_cuts
 from whygen.models.hf.model import quiet as quiet_library
 from whygen.models.hf.tokens import Refused
-from whygen.models.one_by_one import lacking_package, out_of_memory, seeded
+from whygen.models.one_by_one import evaluating, lacking_package, networks_of, out_of_memory, seeded
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Request, Settings
 
 CALLS = 2
@@ -82,7 +82,7 @@ class PictureModel:
     def _call(self, *, generator: Any, **told: Any) -> Any:
         """Call it. Torch's own generators begin with the first seed: some classes draw from them as well."""
         first = generator[0] if isinstance(generator, list) else generator
-        with seeded(self._place, first.initial_seed()):
+        with evaluating(*networks_of(self.pipeline)), seeded(self._place, first.initial_seed()):
             return self.pipeline(generator=generator, **told)
 
     @property

@@ -15,7 +15,7 @@ import torch
 
 from whygen.errors import DataError, UsageError
 from whygen.models.hf.model import quiet
-from whygen.models.one_by_one import OneByOne, out_of_memory, seeded
+from whygen.models.one_by_one import OneByOne, evaluating, out_of_memory, seeded
 from whygen.models.returned import medium_of
 from whygen.models.turns import Refused
 from whygen.types import Failure, JsonValue, Output, Request, Settings, digest
@@ -61,7 +61,8 @@ class SoundModel(OneByOne):
         begun = time.perf_counter()
         try:
             text, options, seed = self._read(request)
-            with quiet(), seeded(self.pipeline.model.device, seed), torch.inference_mode():
+            model = self.pipeline.model
+            with quiet(), evaluating(model), seeded(model.device, seed), torch.inference_mode():
                 returned = self.pipeline(text, **options)
             made = medium_of(dict(returned), "sound")
         except Refused as refused:

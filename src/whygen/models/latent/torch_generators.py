@@ -18,7 +18,6 @@ from whygen.models.latent.returned import HELD
 from whygen.models.latent.sampling import likely_range
 from whygen.models.latent.torch_modules import (
     RECONSTRUCTIONS,
-    evaluating,
     identity_of_module,
     numpy_of,
     reconstruction,
@@ -26,6 +25,7 @@ from whygen.models.latent.torch_modules import (
     sparing,
     tensor_of,
 )
+from whygen.models.one_by_one import evaluating
 from whygen.safe import says
 
 SIZES = (

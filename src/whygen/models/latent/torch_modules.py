@@ -17,17 +17,17 @@ import copy
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
-from collections.abc import Generator as Yields
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import torch
 
-from whygen.errors import ModelError, UsageError, meant
+from whygen.errors import ModelError, UsageError
 from whygen.models.hf import moved
 from whygen.models.latent import Floats, Generator, Posterior, stated
 from whygen.models.latent.refusals import OWN, SIDE_BY_SIDE, is_condition, refusal
+from whygen.models.one_by_one import evaluating
 from whygen.models.protocols import ModelOptions
 
 MEAN_HEADS = ("fc_mu", "fc_mean", "mu_layer", "mean_layer", "to_mu", "z_mean", "mu", "mean")
@@ -181,7 +181,7 @@ def placed(module: Any, options: ModelOptions) -> Any:
     """The module on the device and in the type that ``options`` name; else where it is."""
     if options.device is None and options.dtype is None:
         return module
-    dtype = _dtype(options.dtype)
+    dtype = None if options.dtype is None else getattr(torch, options.dtype)
     told = {} if dtype is None else {"dtype": dtype}
     return module.to(**told) if options.device is None else moved(module, options.device, **told)
 
@@ -446,32 +446,6 @@ def _place(module: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
         if tensor.is_floating_point():
             return tensor.device, tensor.dtype
     return torch.device("cpu"), torch.float32
-
-
-_DTYPES = ("float32", "float16", "bfloat16", "float64")
-
-
-def _dtype(name: str | None) -> torch.dtype | None:
-    if name is None:
-        return None
-    found = getattr(torch, name, None)
-    if not isinstance(found, torch.dtype):
-        raise UsageError(
-            f"dtype is {name!r}; give the name of a torch type, such as float32 or bfloat16.{meant(name, _DTYPES)}"
-        )
-    return found
-
-
-@contextmanager
-def evaluating(module: torch.nn.Module) -> Yields[None]:
-    """Dropout and batch norm off, and afterwards every part of the module as it was."""
-    training = [part for part in module.modules() if part.training]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 def numpy_of(tensor: torch.Tensor) -> Floats:
