@@ -17,6 +17,7 @@ from whygen.models.planted.texts import POEM, SEEN, is_red, scene
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.pictured import PicturedUnits, picture_cut, split_pictured
 from whygen.prompt.why.suspects import named_parts
+from whygen.results.summary.passages import rows
 from whygen.types import Chat, Edit, Message, Output, Picture, Request, ToolCall
 
 SCENE = scene()
@@ -168,6 +169,9 @@ def test_the_region_and_the_word_behind_an_answer_are_found(tmp_path: Path) -> N
     page = kept.to_html()
     assert "The pictures that the model was shown" in page
     assert "hangs on the pictures" in page
+    assert "always sent]" not in page.partition('id="whygen-explanation"')[0]
+    sent = [part for row in rows(kept, decimals=2) for part in row["parts"]]
+    assert any(part["state"] == "gone" and "image 1, region" in part["text"] for part in sent)
 
 
 @pytest.mark.parametrize("estimand", ["banzhaf", "shapley"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -204,7 +205,8 @@ def _parts(explanation: PromptExplanation, evidence: Evidence, sample: Sample) -
         return _regions(explanation, evidence, sample)
     kept = _mask(explanation, evidence, sample)
     if kept is None or len(explanation.prompt) > MOST_SENT:
-        return [{"state": "sent", **_clipped("text", sample.prompt, MOST_SENT)}]
+        whole = evidence.pictures is not None and sample.kind in {"reference", "repeat"}  # its pictures are units
+        return [{"state": "sent", **_clipped("text", explanation.prompt if whole else sample.prompt, MOST_SENT)}]
     parts: list[dict[str, Any]] = []
     place = 0
     for unit, stays in sorted(zip(explanation.units, kept, strict=True), key=lambda pair: pair[0].start):
@@ -246,11 +248,15 @@ def _mask(explanation: PromptExplanation, evidence: Evidence, sample: Sample) ->
     return mask if _fits(explanation, mask, sample.prompt) else None
 
 
+_PICTURE = re.compile(r"image \d+(?:, region \d+)?")
+
+
 def _fits(explanation: PromptExplanation, mask: Sequence[bool], sent: str) -> bool:
     """Whether the kept units stand in the sent prompt, in order: rows of failed calls may be gone from the masks."""
     place = 0
+    seen = explanation.chat is not None
     for unit, stays in zip(explanation.units, mask, strict=True):
-        if not stays:
+        if not stays or (seen and _PICTURE.fullmatch(unit.text)):  # a picture stands there by a note, not by its name
             continue
         place = sent.find(unit.text, place)
         if place < 0:
