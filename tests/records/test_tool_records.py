@@ -290,6 +290,23 @@ def test_what_an_exporter_left_out_of_an_answer_is_said(tmp_path: Path) -> None:
     assert "results.json" in dict(calls_of(tmp_path, "promptfoo_lines")[0].call().notices)["no-settings"]
 
 
+def test_an_observation_of_langfuse_that_failed_says_so_and_one_without_its_input_is_named(tmp_path: Path) -> None:
+    kept = {
+        "id": "o",
+        "traceId": "t",
+        "type": "GENERATION",
+        "model": "gpt-4o",
+        "modelParameters": {"max_tokens": "inf"},
+    }
+    asked = {**kept, "input": [{"role": "user", "content": "Hi"}], "level": "ERROR", "statusMessage": "Error code: 429"}
+    for output in ({"output": None}, {"output": "null"}, {}):
+        call = Call.read({"data": [{**asked, **output}], "meta": {"page": 1}})
+        assert (call.answer, call.settings.extra["max_tokens"]) == (None, None)
+        assert "429" in dict(call.notices)["answer-error"]
+    with pytest.raises(DataError, match="observation of Langfuse without its input"):
+        Call.read({"data": [kept], "meta": {"cursor": None}})
+
+
 def test_json_in_a_text_stays_the_text_that_it_was(tmp_path: Path) -> None:
     result = calls_of(tmp_path, "otel_events")[0].call().chat.messages[-1]
     assert result.text.startswith('[{"at": "09:00", "what": "Zahnarzt"}')

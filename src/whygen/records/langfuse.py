@@ -26,11 +26,21 @@ def calls(items: Sequence[Field]) -> Iterable[Kept]:
     for each in sorted(found, key=lambda each: each.first("startTime", "start_time").name()):
         model = each.first("model", "providedModelName").name()
         settings, usage = each.first("modelParameters", "model_parameters"), each.first("usage", "usageDetails")
-        sent = sent_of(each["input"], each["output"], settings, model, usage)
+        sent = sent_of(each["input"], _came(each), settings, model, usage)
         yield kept_of(
             sent, each.source, id=each["id"].name(), time=each.first("startTime", "start_time").name(),
             run=each.first("traceId", "trace_id").name(),
         )  # fmt: skip
+
+
+def _came(observation: Field) -> Field:
+    """What came back: nothing is the text ``null`` in exports of its page, and an error stands beside it."""
+    output, failed = observation["output"], observation.first("statusMessage", "status_message")
+    if output.there and output.value not in ("", "null"):
+        return output
+    wrong = observation["level"].value == "ERROR"
+    told = {"error": {"message": failed.name() or "it does not say which"}} if wrong else None
+    return Field(told, failed.place or "output", observation.source)
 
 
 def _observations(item: Field) -> list[Field]:
@@ -83,6 +93,8 @@ def sent_of(asked: Field, answered: Field, settings: Field, model: str, usage: F
     body["model"] = body.get("model") or model
     body |= {name: _number(value) for name, value in body.items() if name in _NUMBERS}
     several = list(answered) if answered.is_list else [answered]  # a lone item of Responses stands there by itself
+    if answered["error"].is_object:
+        return Sent(body=Field(body, asked.place, asked.source), response=answered, name=model)
     items = any(each["type"].there and not each["role"].there for each in several)
     output = {"output": [each.value for each in several]}
     came = Field(output, answered.place, answered.source) if items else answered

@@ -158,6 +158,10 @@ _KNOWN = (
 )  # fmt: skip
 
 
+_INSIDE = ("request", "postData", "body", "text", "response", "data", "observations")
+"""Where what it is may stand, in a page or a wrapper."""
+
+
 def what_it_is(item: Field) -> str:
     """What a value is, for people, with what to do; empty where nothing is known of it."""
     found = item
@@ -165,7 +169,7 @@ def what_it_is(item: Field) -> str:
         if (known := next((each for each in _KNOWN if found.is_object and each.is_it(found)), None)) is not None:
             return known.what
         inside = list(found) if found.is_list else []
-        inside += [found[name] for name in ("request", "postData", "body", "text", "response") if found[name].there]
+        inside += [found[name] for name in _INSIDE if found[name].there]
         if not inside:
             return ""
         found = inside[0].parsed()
