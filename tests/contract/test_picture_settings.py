@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from whygen.cli import main
 from whygen.errors import DataError, UsageError
 from whygen.media import pictures
 from whygen.models import ModelOptions, draws_pictures, load_model
+from whygen.models.diffusers.drawing import Brush, DrawingJob
 from whygen.models.diffusers.settings import read_settings
 from whygen.models.hf.tokens import Refused
 from whygen.types import Edit, Failure, Output, Picture, Request, Settings
@@ -271,3 +273,24 @@ def test_a_picture_is_explained_by_command_in_the_size_that_is_asked_for(
     assert code == 0, said
     found = whygen.load(tmp_path / "out")
     assert {pictures.size(each) for each in found.evidence.pictures.files} == {(32, 16)}
+
+
+def test_a_class_that_takes_a_list_of_references_is_given_the_picture_in_one() -> None:
+    seen: list[Any] = []
+
+    def call(
+        *, prompt: Any = None, images: list[Any] | None = None, generator: Any = None, output_type: str = ""
+    ) -> Any:
+        seen.append(images)
+        count = len(prompt) if isinstance(prompt, list) else 1
+        return SimpleNamespace(images=np.zeros((count, 16, 16, 3)))
+
+    brush = Brush(call, parameters(call), multiple=8)
+    wanted = read_settings({}, {}, takes=parameters(call), uri="m")
+    jobs = [
+        DrawingJob(place=i, text="a fox", wanted=wanted, seed=i, image=pictures.pixels(picture(i))) for i in range(2)
+    ]
+    assert brush.alone(jobs[0]).values.shape == (16, 16, 3)
+    brush.together(jobs)
+    assert [type(each).__name__ for each in seen[0]] == ["Image"]
+    assert [[type(each).__name__ for each in row] for row in seen[1]] == [["Image"], ["Image"]]

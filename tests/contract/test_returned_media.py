@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 import whygen
-from whygen.errors import ModelError
+from whygen.encoders import LogMel, PixelPatches
+from whygen.errors import ModelError, UsageError
 from whygen.media import films, pictures, sounds
 from whygen.models import load_model
 from whygen.models.returned import medium_of
@@ -222,3 +223,23 @@ def test_an_object_that_holds_pictures_as_pipelines_do_is_read() -> None:
     assert found is not None
     assert found.frames is not None
     assert medium_of(SimpleNamespace(text="x"), None) is None
+
+
+@pytest.mark.parametrize("how", ["name", "object"])
+@pytest.mark.parametrize("kind", ["picture", "sound"])
+def test_an_encoder_of_pictures_or_sounds_is_no_bar_to_a_function_that_does_not_say_what_it_returns(
+    kind: str, how: str
+) -> None:
+    def draws(prompt: str) -> Any:
+        values = np.random.default_rng(len(prompt)).random((8, 8, 3))
+        return values if kind == "picture" else (values.ravel().astype(np.float32), 8000)
+
+    name, made = ("patches", PixelPatches()) if kind == "picture" else ("log-mel", LogMel())
+    found = whygen.explain_prompt(
+        draws, "the old castle", budget=12, cache=None, encoder=name if how == "name" else made
+    )  # fmt: skip
+    assert len(found.units) == 3
+    with pytest.raises(UsageError, match=r"encodes no texts|none are compared"):
+        whygen.explain_prompt(
+            lambda prompt: prompt, "the old castle", budget=12, cache=None, encoder=name if how == "name" else made
+        )

@@ -36,7 +36,7 @@ from whygen.anchors.files import (
 from whygen.anchors.held import Gathered, classes, gather, left
 from whygen.anchors.items import ADDRESSES, IMAGE_COLUMNS, as_array, named, same_kind
 from whygen.anchors.samples import Raw
-from whygen.errors import DataError, MissingError, UsageError, meant
+from whygen.errors import DataError, MissingError, UsageError, none_of
 from whygen.files import is_there
 from whygen.models.latent import Layout
 from whygen.results.prompt import Warned
@@ -162,7 +162,7 @@ def load_samples(
         UsageError: if ``size`` or ``mode`` cannot be.
         DataError: if it cannot be read as samples, or the labels are not as many as the samples.
     """
-    _require_size_and_mode(size, mode)
+    require_size_and_mode(size, mode)
     loaded = _load(source, size, mode, argument)
     if layout is not None:
         loaded = replace(loaded, layout=layout)
@@ -186,10 +186,14 @@ def _given_labels(labels: Any) -> Any:
         raise DataError("labels cannot be read; give one number or text for each sample.") from None
 
 
-def _require_size_and_mode(size: tuple[int, int] | None, mode: str | None) -> None:
+def require_size_and_mode(size: tuple[int, int] | None, mode: str | None) -> None:
+    """Refuse sizes and modes of pictures that cannot be.
+
+    Raises:
+        UsageError: naming what can.
+    """
     if mode is not None and mode not in MODES:
-        asked = meant(mode, MODES)
-        raise UsageError(f"mode is {mode!r}; give one of {', '.join(MODES)}, or None for that of most pictures.{asked}")
+        raise none_of("mode", mode, MODES)
     if size is not None and (len(size) != 2 or min(size) < 1 or math.prod(size) > MAX_SIDE**2):
         raise UsageError(f"size is {size}; give (height, width) in pixels, such as (28, 28), {MAX_SIDE} at most.")
 

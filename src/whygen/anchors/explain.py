@@ -17,11 +17,10 @@ from whygen.anchors.bank import bank_size, require_manifold
 from whygen.anchors.calibrating import settle_kind
 from whygen.anchors.choosing import choose
 from whygen.anchors.criteria import RECONSTRUCTION, Criterion
-from whygen.anchors.data import SampleSet, joined, load_samples
+from whygen.anchors.data import SampleSet, joined, load_samples, require_size_and_mode
 from whygen.anchors.densities import check_density
 from whygen.anchors.diagnostics import check_reconstructions
 from whygen.anchors.features import FeatureEncoder, open_encoder, open_features
-from whygen.anchors.files import MODES
 from whygen.anchors.loading import (
     Loaded,
     check_scales,
@@ -212,8 +211,9 @@ def foresee_anchors(
 
 
 def _require_forms(given: Mapping[str, Any]) -> None:
-    """Refuse names of layouts, modes and scales that there are not, before a model is opened for them."""
-    for name, known in (("layout", LAYOUTS), ("mode", MODES), ("scale", SCALES)):
+    """Refuse forms of samples that there are not, before a model is opened for them."""
+    require_size_and_mode(given["size"], given["mode"])
+    for name, known in (("layout", LAYOUTS), ("scale", SCALES)):
         if given[name] is not None and given[name] not in known:
             raise none_of(name, given[name], known)
 

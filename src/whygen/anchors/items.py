@@ -25,6 +25,19 @@ MAX_HELD = 2 * 2**30
 """Bytes that may be gathered item by item, or unpacked from a sparse matrix."""
 
 
+_WAYS = {
+    "is_nested": "It holds tensors of several shapes: cut or pad them to one, torch.stack(tensor.unbind()).",
+    "is_meta": "It holds no numbers, only a shape: load the data first.",
+}
+"""Tensors that are no arrays, by the attribute that says so."""
+
+
+def _way_of(thing: Any) -> str:
+    """What to do with a thing that is no array of numbers."""
+    told = next((way for name, way in _WAYS.items() if getattr(thing, name, False) is True), None)
+    return told or "Give arrays of one shape, (n, ...) with the samples along the first axis."
+
+
 def as_array(thing: Any, *, what: str) -> np.ndarray:
     """Numbers as numpy has them: of a tensor on any device, with or without gradients, bfloat16 as float32.
 
@@ -51,7 +64,7 @@ def as_array(thing: Any, *, what: str) -> np.ndarray:
             ) from error
         raise DataError(
             f"{what} of type {type(thing).__name__} cannot be read as an array of numbers: {first_line(error)}. "
-            "Give arrays of one shape, (n, ...) with the samples along the first axis."
+            f"{_way_of(thing)}"
         ) from error
     if array.dtype == np.object_:
         raise DataError(

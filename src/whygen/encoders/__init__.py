@@ -24,6 +24,7 @@ from whygen.encoders.registry import brought_encoder as brought_encoder
 from whygen.encoders.registry import careful as careful
 from whygen.encoders.registry import check_encoder as check_encoder
 from whygen.encoders.registry import check_image_encoder as check_image_encoder
+from whygen.encoders.registry import encodes_media as encodes_media
 from whygen.encoders.registry import has_text_encoder as has_text_encoder
 from whygen.encoders.registry import load_image_encoder as load_image_encoder
 from whygen.encoders.registry import load_text_encoder as load_text_encoder

@@ -155,6 +155,13 @@ def check_encoder(encoder: object) -> None:
     _require_path(encoder)
 
 
+def encodes_media(encoder: object) -> bool:
+    """Whether an encoder, or the name of one of whygen's own, is for pictures, sounds or videos alone."""
+    if isinstance(encoder, str):
+        return encoder in {*PIXELS, *VISION, *TIMED}
+    return isinstance(encoder, ImageEncoder | TimedEncoder) and not isinstance(encoder, TextEncoder)
+
+
 def _require_path(name: str) -> None:
     """Refuse what can only be a path, and is not there."""
     spelled = not name.strip() or name.startswith(("./", "../", "/", "~")) or Path(name).suffix in SUFFIXES
@@ -201,6 +208,11 @@ def load_text_encoder(
             hub.
         UsageError: if the device cannot be used, or the model has no token embeddings.
     """
+    if encodes_media(name):
+        raise UsageError(
+            f"encoder={name!r} encodes no texts, and texts are compared here. Leave it out; a function whose answers "
+            "are pictures, sounds or videos says so where it cannot be told: def f(prompt: str) -> Picture."
+        )
     if (found := brought_encoder(name)) is not None:
         if callable(found) and not isinstance(found, TextEncoder):
             return TextFunction(name, found)

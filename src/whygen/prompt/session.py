@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from whygen.calls import DEFAULT_STORE, Progress, Runner, RunOptions, Store, identity_of, make_runner, open_store
-from whygen.encoders import AnyEncoder, careful, check_encoder
+from whygen.encoders import AnyEncoder, careful, check_encoder, encodes_media
 from whygen.errors import MissingError, UsageError
 from whygen.models import LearnsKind, Model, ModelOptions, load_model
 from whygen.plugins import said_of
 from whygen.prompt.asker import Asker
 from whygen.prompt.operators import Operator, Tools
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.question import Question, encoder_of_texts, find_encoder, prepare
+from whygen.prompt.question import Question, check_cut, encoder_of_texts, find_encoder, prepare
 from whygen.prompt.watching import ShowsLooks
-from whygen.types import Request, Settings, Source
+from whygen.types import Chat, Edit, Request, Settings, Source
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,6 +75,11 @@ class Session:
             UsageError: for a choice that cannot work; `BudgetError` names the smallest budget that does.
             MissingError: if an encoder or an extra is missing.
         """
+        if isinstance(self.model, LearnsKind) and encodes_media(self.encoder):  # not yet known to be of use
+            cut = check_cut(prompt, chosen)
+            asked = prompt if cut is None else cut.prompt
+            if isinstance(asked, str | Chat | Edit):
+                self.model.learn(Request(prompt=asked, settings=self.settings))
         question = prepare(prompt, chosen, model=self.model, encoder=self.encoder, seed=self.seed)
         whole = Request(prompt=question.units.prompt, settings=self.settings)
         if isinstance(self.model, LearnsKind) and self.model.learn(whole) != "text":

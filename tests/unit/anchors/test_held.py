@@ -194,7 +194,7 @@ class Failing(Dataset):
         (Failing(), "Item 0 of anchors=.*KeyError"),
         ([torch.zeros(2, 2), torch.zeros(3, 3), torch.zeros(4, 4)], "3 shapes.*Resize"),
         ([[1, 2], [3]], "array of numbers"),
-        (torch.zeros(2, 2, device="meta"), "cannot be read"),
+        (torch.zeros(2, 2, device="meta"), "cannot be read.*load the data"),
         ([{"caption": "a cat"}], "caption.*explain_prompt"),
         ([np.zeros(3), np.zeros(4)], "2 shapes"),
         (Pairs, r"class Pairs itself.*Pairs\(\.\.\.\)"),
@@ -217,3 +217,9 @@ def test_nothing_of_torch_or_datasets_is_imported() -> None:
         "sys.exit(any(name in sys.modules for name in ('torch', 'datasets')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch, of its nested tensors
+def test_a_tensor_of_several_shapes_is_told_how_to_become_one() -> None:
+    with pytest.raises(DataError, match=r"tensor\.unbind\(\)"):
+        load_samples(torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)]))
