@@ -313,6 +313,18 @@ def test_json_in_a_text_stays_the_text_that_it_was(tmp_path: Path) -> None:
     assert not result.parts
 
 
+def test_two_names_that_become_one_where_keys_are_taken_out_stop_no_reading(tmp_path: Path) -> None:
+    row = OTHER_WORDS["otel_events_bare"]["records"][0]
+    keys = {f"sk-proj-{letter * 40}": 1 for letter in "aB"}
+    turn = [{"role": "user", "parts": [{"type": "text", "content": json.dumps(keys)}]}]
+    span = row["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    told = {"key": "gen_ai.input.messages", "value": {"stringValue": json.dumps(turn)}}
+    whole = {**span, "attributes": [*span["attributes"], told]}
+    call = Call.read({"resourceSpans": [{"scopeSpans": [{"spans": [whole]}]}]})
+    assert "sk-proj" not in repr(call)
+    assert "[key]" in call.chat.messages[0].text
+
+
 def test_refusals_and_results_under_another_id_are_read_and_turns_that_only_the_provider_has_are_named(
     tmp_path: Path,
 ) -> None:

@@ -153,12 +153,14 @@ def _clean(attributes: Field, notices: Notices) -> Field:
 
 def _closed(before: object, clean: object) -> object:
     if isinstance(before, str) and not isinstance(clean, str):
-        held: object = json.loads(before)
-        closed = _closed(held, clean)
-        return before if closed == held else json.dumps(closed, ensure_ascii=False)
+        inside: object = json.loads(before)
+        closed = _closed(inside, clean)
+        return before if closed == inside else json.dumps(closed, ensure_ascii=False)
     if isinstance(before, dict) and isinstance(clean, dict):
-        pairs = zip(cast("dict[str, object]", before).values(), cast("dict[str, object]", clean).items(), strict=True)
-        return {name: _closed(value, kept) for value, (name, kept) in pairs}
+        held, kept = cast("dict[str, object]", before), cast("dict[str, object]", clean)
+        if len(held) != len(kept):  # two names became one where keys were taken out of them
+            return kept
+        return {name: _closed(was, value) for was, (name, value) in zip(held.values(), kept.items(), strict=True)}
     if isinstance(before, list) and isinstance(clean, list):
         return [_closed(*each) for each in zip(cast("list[object]", before), cast("list[object]", clean), strict=True)]
     return clean
