@@ -345,6 +345,8 @@ def test_messages_without_contents_name_the_setting_and_a_log_of_tasks_says_what
         bare.call()
     with pytest.raises(DataError, match=r"CrewAI.*LLMCallCompletedEvent"):
         calls_of(tmp_path, "crewai_log")
+    with pytest.raises(DataError, match="no call of a model"):
+        Call.read({"task": "t", "agent": "a", "status": ["started"]})
 
 
 def test_a_request_without_a_message_and_a_table_with_quoted_cells_are_refused_in_words(tmp_path: Path) -> None:

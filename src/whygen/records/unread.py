@@ -70,7 +70,7 @@ def _is_judged(item: Field) -> bool:
 
 
 def _is_log_of_crewai(item: Field) -> bool:
-    return item["task"].there and item["agent"].is_text and item["status"].value in {"started", "completed"}
+    return item["task"].there and item["agent"].is_text and item["status"].name() in {"started", "completed"}
 
 
 def _is_realtime(item: Field) -> bool:
