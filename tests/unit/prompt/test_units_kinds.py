@@ -125,6 +125,7 @@ def test_a_pinned_text_counts_where_it_is_whole_units() -> None:
         ("One fox. Two.", "sentence", ["fox"], "cuts through the unit 'One fox.'"),
         ("a  b", "word", ["  "], "holds no unit"),
         (CHAT, "part", ["system"], "pinned by 'part:system'"),
+        (CHAT, "sentence", ["system"], "pinned by 'role:system'"),
         ("a castle", [(0, 4), (2, 8)], (), "overlap in 'ca'"),
         ("a castle", [(2, 8), (0, 1)], (), "not in order"),
         ("a castle", [(2, 9)], (), "which has 8 characters"),

@@ -276,8 +276,10 @@ def pin_pieces(
         try:
             held |= _named(pin, pieces, sections) if _is_name(pin, sections) else _held(text, pieces, pin)
         except UsageError as error:
-            named = any(is_called(each.name, pin) for each in sections if each.kind in _SECTION_OF["part"])
-            raise UsageError(f"{error} The part of that name is pinned by 'part:{pin}'.") if named else error from None
+            kinds = [kind for kind in ("part", "role", "field") if any(_is_of(each, kind, pin) for each in sections)]
+            if not kinds:
+                raise
+            raise UsageError(f"{error} What has that name is pinned by '{kinds[0]}:{pin}'.") from None
     marked = numbered(replace(piece, unit=None) if piece in held else piece for piece in pieces)
     free = sum(piece.unit is not None for piece in marked)
     if not free:
@@ -295,6 +297,12 @@ def _notices(held: int, free: int) -> Notices:
         "less, unless that is what you want."
     )
     return (("more-pinned-than-free", text),)
+
+
+def _is_of(section: Section, kind: str, name: str) -> bool:
+    """Whether a section is of a kind and has this name; of a part, its beginning is enough."""
+    named = is_called(section.name, name) if kind == "part" else section.name == name
+    return section.kind in _SECTION_OF[kind] and named
 
 
 def _is_name(pin: str, sections: Sequence[Section]) -> bool:
