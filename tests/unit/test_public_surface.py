@@ -88,6 +88,7 @@ def test_every_dependency_is_pinned() -> None:
         "encoder",
         "torch",
         "diffusion",
+        "regions",
         "plots",
         "openai",
         "anthropic",

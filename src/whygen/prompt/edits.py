@@ -168,7 +168,7 @@ def superpixels(image: pictures.Pixels, regions: int) -> NDArray[np.int64]:
     try:
         from skimage.segmentation import slic  # pyright: ignore[reportUnknownVariableType]
     except ImportError:
-        raise MissingExtraError("Regions of a picture", extra="diffusion", package="scikit-image") from None
+        raise MissingExtraError("Regions of a picture", extra="regions", package="scikit-image") from None
     found: NDArray[np.int64] = np.asarray(
         slic(image, n_segments=regions, compactness=10.0, start_label=0, channel_axis=-1), dtype=np.int64
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whygen import PromptExplanation, explain_prompt, load
-from whygen.errors import UsageError
+from whygen.errors import MissingExtraError, UsageError
 from whygen.media import pictures
 from whygen.models.planted.texts import POEM, SEEN, is_red, scene
+from whygen.prompt.edits import superpixels
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.pictured import PicturedUnits, picture_cut, split_pictured
 from whygen.prompt.why.suspects import named_parts
@@ -196,3 +198,9 @@ def test_the_share_of_a_known_game_is_met(estimand: str) -> None:
 def test_regions_of_an_edit_stay_what_they_were() -> None:
     assert picture_cut(Edit(SCENE, "brighter"), PromptOptions(units="region")) is None  # type: ignore[arg-type]
     assert isinstance(SCENE, Picture)
+
+
+def test_regions_ask_for_their_own_package_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "skimage.segmentation", None)
+    with pytest.raises(MissingExtraError, match=r"whygen\[regions\]"):
+        superpixels(np.zeros((8, 8, 3), dtype=np.uint8), 4)
