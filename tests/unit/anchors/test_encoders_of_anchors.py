@@ -13,7 +13,7 @@ from tests.tiny_models import vision
 import whygen
 from whygen.anchors.options import AnchorOptions
 from whygen.cli import main
-from whygen.errors import DataError, MissingError, UsageError
+from whygen.errors import DataError, UsageError
 from whygen.models.latent import Generator
 from whygen.stats.seeds import generator
 
@@ -90,7 +90,7 @@ def test_a_module_may_return_what_models_of_transformers_do() -> None:
         (Named(lambda x: x / 0), DataError, "encoder Named gave NaN or infinite features"),
         (lambda x: x.no_such_thing, UsageError, "raised AttributeError"),
         (3, UsageError, "encoder is a int"),
-        ("/no/such/folder", MissingError, "no vision model to be had"),
+        ("/no/such/folder", UsageError, "no such file or folder"),
     ],
 )
 def test_what_is_no_encoder_is_said_in_words(encoder: object, error: type[Exception], said: str) -> None:
