@@ -85,9 +85,12 @@ def test_statements_hold_fail_or_stay_unknown(project: pytest.Pytester) -> None:
 
         def test_typo(explained):
             explained("a b", model="py/models:clerk", targt="exact")
+
+        def test_as_elsewhere(explained):
+            explained("py/models:clerk", "a b")
         """)
     result = run(project)
-    result.assert_outcomes(passed=1, failed=6)
+    result.assert_outcomes(passed=1, failed=7)
     result.stdout.fnmatch_lines(
         [
             "*“refund” drives the answer by more than 0.5: its attribution is +1.00 *",
@@ -95,6 +98,7 @@ def test_statements_hold_fail_or_stay_unknown(project: pytest.Pytester) -> None:
             "*Unknown whether “customer” drives the answer: its attribution is * on both sides of 0.",
             "*This is not so: answer contains 'maybe'. Observed: *yes*",
             "*Unknown unit 'wolf'*",
+            "*Write explained('a b', model='py/models:clerk').*",
             "*1 explanation: * calls sent, 0 from the cache",
         ]
     )

@@ -18,6 +18,7 @@ from typing import Any, Literal, NoReturn
 import pytest
 
 import whygen
+from whygen._arguments import short
 from whygen.bridges.statements import Explained, NotSoError
 from whygen.calls import DEFAULT_STORE, Budget, EndedError, RunOptions, SharedBudget, Silent, Spent
 from whygen.calls.database import FILE_NAME
@@ -53,20 +54,25 @@ class TestSession:
         self._foreseen: dict[str, tuple[int, float | None]] = {}
 
     def explained(
-        self, prompt: object, *, model: object = None, pick: int | str | None = None, **choices: Any
+        self, prompt: object, *more: object, model: object = None, pick: int | str | None = None, **choices: Any
     ) -> Explained:
         """Explain a prompt, or skip the test where nothing is to be sent.
 
         Args:
             prompt: as in `whygen.explain_prompt`; or a `pathlib.Path`: a recorded call.
+            *more: nothing: all else goes by name.
             model: what is asked; that of ``--whygen-model`` unless given. A recorded call names its own.
             pick: which call of a file that holds several.
             **choices: as in `whygen.explain_prompt`.
 
         Raises:
+            UsageError: for a second argument without a name.
             WhygenError: as `whygen.explain_prompt` does.
         """
         __tracebackhide__ = True
+        if more:  # as `whygen.explain_prompt` takes them
+            line = f"explained({short(more[0])}, model={short(prompt)})"
+            raise UsageError(f"explained takes the prompt, and all else by name. Write {line}.")
         try:
             return self._explained(prompt, model, pick, choices)
         except WhygenError as error:
