@@ -115,16 +115,21 @@ def kandinsky3(name: str) -> Parts:
     }  # fmt: skip
 
 
-def kandinsky2_2(name: str) -> Parts:
-    """Two stages in one: a prior from a text to what a picture is like, and a decoder from there to the picture."""
-    network = diffusers.UNet2DConditionModel(
-        in_channels=9 if "Inpaint" in name else 4, out_channels=8, addition_embed_type="image",
+def kandinsky_unet(name: str, told: str) -> Any:
+    """The network that both versions have; it is ``told`` an image, or a text and an image."""
+    return diffusers.UNet2DConditionModel(
+        in_channels=9 if "Inpaint" in name else 4, out_channels=8, addition_embed_type=told,
         down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
         up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
         mid_block_type="UNetMidBlock2DSimpleCrossAttn", block_out_channels=(32, 64), layers_per_block=1,
-        encoder_hid_dim=32, encoder_hid_dim_type="image_proj", cross_attention_dim=32, attention_head_dim=4,
+        encoder_hid_dim=32, encoder_hid_dim_type=f"{told}_proj", cross_attention_dim=32, attention_head_dim=4,
         resnet_time_scale_shift="scale_shift",
     )  # fmt: skip
+
+
+def kandinsky2_2(name: str) -> Parts:
+    """Two stages in one: a prior from a text to what a picture is like, and a decoder from there to the picture."""
+    network = kandinsky_unet(name, "image")
     prior = diffusers.PriorTransformer(num_attention_heads=2, attention_head_dim=12, embedding_dim=32, num_layers=1)
     prior.clip_std = torch.nn.Parameter(torch.ones(prior.clip_std.shape))
     sees = transformers.CLIPVisionModelWithProjection(

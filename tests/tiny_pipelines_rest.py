@@ -14,7 +14,7 @@ import torch
 import transformers
 
 from tiny_parts import Parts, clip, no_guards, qwen3, t5, unet, vae, words
-from tiny_pipelines_further import begun, kandinsky2_2
+from tiny_pipelines_further import begun, kandinsky2_2, kandinsky_unet
 
 
 def _deprecated(room: str, name: str) -> Any:
@@ -141,21 +141,14 @@ def latent_diffusion(name: str) -> Parts:
 
 
 def kandinsky2_1(name: str) -> Parts:
-    network = diffusers.UNet2DConditionModel(
-        in_channels=9 if "Inpaint" in name else 4, out_channels=8, addition_embed_type="text_image",
-        down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
-        up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
-        mid_block_type="UNetMidBlock2DSimpleCrossAttn", block_out_channels=(32, 64), layers_per_block=1,
-        encoder_hid_dim=32, encoder_hid_dim_type="text_image_proj", cross_attention_dim=32, attention_head_dim=4,
-        resnet_time_scale_shift="scale_shift",
-    )  # fmt: skip
     room = "kandinsky.text_encoder"
     config = _deprecated(room, "MCLIPConfig")(
         numDims=32, transformerDimensions=32, hidden_size=32, intermediate_size=37, num_attention_heads=4,
         num_hidden_layers=2, vocab_size=1000, max_position_embeddings=80,
     )  # fmt: skip
     return {
-        **kandinsky2_2(name), "unet": network, "text_encoder": _deprecated(room, "MultilingualCLIP")(config),
+        **kandinsky2_2(name), "unet": kandinsky_unet(name, "text_image"),
+        "text_encoder": _deprecated(room, "MultilingualCLIP")(config),
         "tokenizer": begun(words(77)),
     }  # fmt: skip
 
