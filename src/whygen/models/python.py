@@ -297,36 +297,42 @@ def _from_pieces(pieces: Iterator[Any]) -> object:
     first = next(pieces, "")
     if not isinstance(first, str):
         return _begun(first, pieces)
-    told, length = [first], len(first)
+    told = _Text()
+    told.add(first)
     for piece in pieces:
-        told.append(_piece(piece))
-        if (length := length + len(told[-1])) > _LONGEST:
-            raise _endless()
-    return "".join(told)
+        told.add(piece)
+    return str(told)
 
 
 async def _joined(pieces: AsyncIterator[Any]) -> str:
-    told, length = list[str](), 0
+    told = _Text()
     async for piece in pieces:
-        told.append(_piece(piece))
-        if (length := length + len(told[-1])) > _LONGEST:
-            raise _endless()
-    return "".join(told)
+        told.add(piece)
+    return str(told)
 
 
-def _endless() -> DataError:
-    return DataError(f"it yields a text of more than {_LONGEST:,} characters")
+class _Text:
+    """A text that comes piece by piece."""
+
+    def __init__(self) -> None:
+        self._pieces, self._length = list[str](), 0
+
+    def __str__(self) -> str:
+        return "".join(self._pieces)
+
+    def add(self, piece: object) -> None:
+        """Take a piece, if it is a text and the whole is not too long."""
+        if not isinstance(piece, str):
+            raise TypeError(f"it yields a value of type {type(piece).__name__}, not a str. {text_inside(piece)}")
+        self._pieces.append(piece)
+        self._length += len(piece)
+        if self._length > _LONGEST:
+            raise DataError(f"it yields a text of more than {_LONGEST:,} characters")
 
 
 def _begun(first: object, rest: Iterator[Any]) -> Generator[Any, None, None]:
     yield first
     yield from rest
-
-
-def _piece(piece: object) -> str:
-    if not isinstance(piece, str):
-        raise TypeError(f"it yields a value of type {type(piece).__name__}, not a str. {text_inside(piece)}")
-    return piece
 
 
 def _promised(function: Callable[..., Any]) -> OutputKind | None:
